@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What every script here shares: where things are, how to speak to the person, the cache of artefacts.
+# Source it first: `. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"`.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C.UTF-8
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/migdev
+# shellcheck disable=SC2034 # for the scripts that source this
+readonly TOP CACHE
+
+# --- Speaking. Everything meant for the person goes to stderr: stdout carries results.
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() {
+	printf 'migdev: %s\n' "$1" >&2
+	shift
+	[ $# -eq 0 ] || printf '        %s\n' "$@" >&2
+	exit 1
+}
+
+# have COMMAND...: whether all of them can be run.
+have() {
+	local command
+	for command; do
+		command -v "$command" >/dev/null || return 1
+	done
+}
+
+# minutes SECONDS: as m:ss.
+minutes() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# progress LABEL STEPS SECONDS: read a command's output, one line a step, and show how far it is. STEPS is
+# how many lines are expected and SECONDS how long that takes here, until the run itself tells better. A
+# terminal gets one line that changes; a log gets a line now and then.
+progress() {
+	local label=$1 steps=$2 expected=$3 count=0 shown=-1 start=$SECONDS elapsed left percent
+	local every=20 next=0
+	[ ! -t 2 ] || every=1
+	printf '    %s: %d steps, about %s\n' "$label" "$steps" "$(minutes "$expected")" >&2
+	while IFS= read -r _; do
+		count=$((count + 1)) elapsed=$((SECONDS - start))
+		[ "$elapsed" -ge "$next" ] || continue
+		next=$((elapsed + every))
+		percent=$((count * 100 / steps))
+		[ "$percent" -lt 100 ] || percent=99
+		left=$((expected > elapsed ? expected - elapsed : 0))
+		[ "$percent" -lt 5 ] || left=$((elapsed * (100 - percent) / percent))
+		[ "$percent" -ne "$shown" ] || [ -t 2 ] || continue
+		shown=$percent
+		if [ -t 2 ]; then
+			printf '\r    %s: %d%% (%d of %d), %s left \033[K' "$label" "$percent" "$count" "$steps" \
+				"$(minutes "$left")" >&2
+		else
+			printf '    %s: %d%% (%d of %d), %s left\n' "$label" "$percent" "$count" "$steps" \
+				"$(minutes "$left")" >&2
+		fi
+	done
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	printf '    %s: done in %s (%d steps)\n' "$label" "$(minutes $((SECONDS - start)))" "$count" >&2
+}
+
+# logged LOG LABEL STEPS SECONDS COMMAND...: run COMMAND with its output in LOG and its progress shown; when
+# it fails, show the end of the log.
+logged() {
+	local log=$1 label=$2 steps=$3 seconds=$4
+	shift 4
+	if ! "$@" 2>&1 </dev/null | tee "$log" | progress "$label" "$steps" "$seconds"; then
+		tail -n 40 "$log" >&2
+		die "$label failed; the whole log is $log"
+	fi
+}
+
+# --- The cache. An artefact is a directory $CACHE/KIND/KEY, where KEY is a hash of all that it was made from.
+
+# hash_of TEXT...: a key made of the texts.
+hash_of() { printf '%s\0' "$@" | sha256sum | cut -c1-16; }
+
+# contents FILE...: a text that changes when a file does.
+contents() { sha256sum -- "$@" | cut -c1-64; }
+
+# with_lock NAME COMMAND...: run COMMAND while no other run does anything under the same name.
+with_lock() {
+	mkdir -p "$CACHE/locks"
+	{
+		if ! flock -n 9; then
+			say "another run is making the $1; waiting for it"
+			flock 9
+		fi
+		"${@:2}"
+	} 9>"$CACHE/locks/$1"
+}
+
+# artefact KIND KEY FUNCTION: print the artefact's directory. When it is not there, FUNCTION fills a new
+# directory, given as its argument, which takes its place only when complete: an interruption leaves nothing
+# that a later run could mistake for it.
+artefact() {
+	local dir=$CACHE/$1/$2
+	[ -d "$dir" ] || with_lock "$1" make_artefact "$1" "$dir" "$3" >&2
+	printf '%s\n' "$dir"
+}
+
+make_artefact() {
+	local kind=$1 dir=$2 fill=$3 new
+	[ ! -d "$dir" ] || return 0
+	rm -rf "$CACHE/$kind"/.new.*
+	mkdir -p "$CACHE/$kind"
+	new=$(mktemp -d "$CACHE/$kind/.new.XXXXXX")
+	chmod 755 "$new"
+	"$fill" "$new"
+	mv -T "$new" "$dir"
+}
+
+# artefact_in_place KIND KEY FUNCTION: the same for what cannot move once made (a kernel's build tree knows its
+# own path): FUNCTION works in the final directory, which counts only once it holds the file `complete`, and goes
+# on where an interrupted run stopped.
+artefact_in_place() {
+	local dir=$CACHE/$1/$2
+	[ -e "$dir/complete" ] || with_lock "$1" complete_artefact "$dir" "$3" >&2
+	printf '%s\n' "$dir"
+}
+
+complete_artefact() {
+	local dir=$1 fill=$2
+	[ ! -e "$dir/complete" ] || return 0
+	mkdir -p "$dir"
+	"$fill" "$dir"
+	: >"$dir/complete"
+}

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# A private apt: packages of another Debian release, fetched into a directory without touching this system's
+# own sources, lists or package status. Signatures are checked as always.
+
+# debian_mirror: the address of the Debian archive that this system itself uses.
+debian_mirror() {
+	local codename mirror
+	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	# shellcheck disable=SC2016 # apt's own placeholders
+	mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(RELEASE)' 'Created-By: Packages' |
+		awk -v name="$codename" '$2 == name || $3 == name {print $1; exit}')
+	[ -n "$mirror" ] || die "apt names no archive for $codename" "Run apt-get update, then try again."
+	printf '%s\n' "$mirror"
+}
+
+# private_apt_setup DIR SUITE: make the state in DIR and fetch the suite's lists.
+private_apt_setup() {
+	mkdir -p "$1/lists/partial" "$1/archives/partial"
+	: >"$1/status"
+	printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+		"$(debian_mirror)" "$2" >"$1/sources.list"
+	private_apt "$1" -qq update
+}
+
+# private_apt DIR ARGUMENT...: apt-get with the state in DIR.
+private_apt() {
+	local dir=$1
+	shift
+	apt-get -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+		-o "Dir::State=$dir" -o "Dir::State::lists=$dir/lists" -o "Dir::State::status=$dir/status" \
+		-o "Dir::Cache=$dir" -o "Dir::Cache::archives=$dir/archives" -o APT::Sandbox::User=root \
+		-o Acquire::Languages=none -o APT::Install-Recommends=false "$@"
+}
