@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Text attributes in sysfs, on whichever kind of object has a directory there.
+//!
+//! A driver implements [`Attribute`] for what the file belongs to (its owner), and the abstraction of that
+//! owner (a device, an mdev type) puts the file there. Underneath is a `struct bin_attribute`, because
+//! `sysfs_create_bin_file()` is the one exported way to put a file into a directory whose `sysfs_ops` belong to
+//! another subsystem; with a size of a page and mode bits of its own it is to user space like any other
+//! text attribute. The two differences that remain are taken care of here: a read may start anywhere, and so
+//! may a write, which is refused, because a value is written whole or not at all.
+//!
+//! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
+
+use core::{
+    fmt,
+    marker::PhantomData, //
+};
+use kernel::{
+    bindings,
+    error::from_result,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// A text file that belongs to an `Owner`.
+pub trait Attribute<Owner: ?Sized> {
+    /// The name of the file.
+    const NAME: &'static CStr;
+
+    /// The permission bits of the file, at most `0o644`: sysfs refuses files that others may write.
+    const MODE: u16;
+
+    /// Returns whether this owner has the file at all. Asked once, when the directory is filled.
+    fn is_visible(_owner: &Owner) -> bool {
+        true
+    }
+
+    /// Writes the text of the file, with its newline, at most a page.
+    ///
+    /// Called for each `read(2)`, so that a text that is read in pieces is only whole when it does not change.
+    fn show(owner: &Owner, text: &mut dyn fmt::Write) -> Result;
+
+    /// Takes what was written in one `write(2)`, 0 to 4096 bytes of anything.
+    ///
+    /// # Errors
+    ///
+    /// What the writer is told. Nothing is to have changed then.
+    fn store(owner: &Owner, text: &[u8]) -> Result;
+}
+
+/// Finds the owner of a sysfs directory.
+///
+/// # Safety
+///
+/// `owner()` must return the owner of `kobj` for each `kobj` that the implementing abstraction adds files to.
+pub(crate) unsafe trait Directory {
+    /// What the files in the directory belong to.
+    type Owner: ?Sized + 'static;
+
+    /// Returns the owner of the directory `kobj`.
+    ///
+    /// # Safety
+    ///
+    /// `kobj` must be such a directory, and must be valid, and its owner with it, for `'a`.
+    unsafe fn owner<'a>(kobj: *mut bindings::kobject) -> &'a Self::Owner;
+}
+
+/// The C side of the attribute `A` in a directory of kind `D`.
+pub(crate) struct File<D: Directory, A: Attribute<D::Owner>>(PhantomData<(D, A)>);
+
+impl<D: Directory, A: Attribute<D::Owner>> File<D, A> {
+    /// What sysfs knows of the file.
+    pub(crate) const ATTRIBUTE: bindings::bin_attribute = bindings::bin_attribute {
+        attr: bindings::attribute {
+            name: kernel::str::as_char_ptr_in_const_context(A::NAME),
+            mode: A::MODE,
+            ..pin_init::zeroed()
+        },
+        size: PAGE_SIZE,
+        read: Some(Self::read_callback),
+        write: Some(Self::write_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `kobj` must be a directory of kind `D` in which files are being made visible.
+    pub(crate) unsafe fn is_visible(kobj: *mut bindings::kobject) -> bool {
+        // SAFETY: The requirements are the same.
+        A::is_visible(unsafe { D::owner(kobj) })
+    }
+
+    /// # Safety
+    ///
+    /// Only sysfs may call this, for a file that was added to a directory of kind `D`: it passes a `buffer` of
+    /// `count` bytes, and removes the file only when nobody is in here.
+    unsafe extern "C" fn read_callback(
+        _file: *mut bindings::file,
+        kobj: *mut bindings::kobject,
+        _attribute: *const bindings::bin_attribute,
+        buffer: *mut c_char,
+        offset: bindings::loff_t,
+        count: usize,
+    ) -> isize {
+        // SAFETY: The directory, and its owner, are there for as long as the file is.
+        let owner = unsafe { D::owner(kobj) };
+        // SAFETY: sysfs passes a buffer of `count` bytes.
+        unsafe { buffer.write_bytes(0, count) };
+        // SAFETY: The bytes were just initialised, and nobody else uses them meanwhile.
+        let buffer = unsafe { core::slice::from_raw_parts_mut(buffer.cast::<u8>(), count) };
+
+        from_result(|| {
+            let mut window = Window::new(usize::try_from(offset).map_err(|_| EINVAL)?, buffer);
+            A::show(owner, &mut window)?;
+            isize::try_from(window.filled()).map_err(|_| EINVAL)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::read_callback`].
+    unsafe extern "C" fn write_callback(
+        _file: *mut bindings::file,
+        kobj: *mut bindings::kobject,
+        _attribute: *const bindings::bin_attribute,
+        buffer: *mut c_char,
+        offset: bindings::loff_t,
+        count: usize,
+    ) -> isize {
+        // SAFETY: The directory, and its owner, are there for as long as the file is.
+        let owner = unsafe { D::owner(kobj) };
+        // SAFETY: sysfs passes an initialised buffer of `count` bytes that nobody writes meanwhile.
+        let text = unsafe { core::slice::from_raw_parts(buffer.cast::<u8>(), count) };
+
+        from_result(|| {
+            if offset != 0 {
+                return Err(EINVAL);
+            }
+            A::store(owner, text)?;
+            isize::try_from(count).map_err(|_| EINVAL)
+        })
+    }
+}
+
+/// The part of a text that a reader asked for: what comes before it is skipped, what comes after it dropped.
+pub(crate) struct Window<'a> {
+    skip: usize,
+    buffer: &'a mut [u8],
+    filled: usize,
+}
+
+impl<'a> Window<'a> {
+    /// Returns a window on what follows the first `skip` bytes of a text, as large as `buffer`.
+    pub(crate) fn new(skip: usize, buffer: &'a mut [u8]) -> Self {
+        Self {
+            skip,
+            buffer,
+            filled: 0,
+        }
+    }
+
+    /// Returns how many bytes of the buffer hold text.
+    pub(crate) fn filled(&self) -> usize {
+        self.filled
+    }
+}
+
+impl fmt::Write for Window<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let bytes = text.as_bytes();
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+
+        let wanted = bytes.iter().skip(skipped);
+        let free = self.buffer.iter_mut().skip(self.filled);
+        for (to, from) in free.zip(wanted) {
+            *to = *from;
+            self.filled += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg_attr(CONFIG_MIGDEV_KUNIT_TEST, kunit_tests(migdev_sysfs))]
+#[cfg(CONFIG_MIGDEV_KUNIT_TEST)]
+mod tests {
+    use super::*;
+    use fmt::Write;
+
+    fn read(skip: usize, buffer: &mut [u8]) -> usize {
+        let mut window = Window::new(skip, buffer);
+        // Two pieces, so that the window has an edge inside one and between them.
+        let _ = window.write_str("abc");
+        let _ = window.write_str("defg");
+        window.filled()
+    }
+
+    #[test]
+    fn a_window_shows_the_part_of_the_text_that_was_asked_for() {
+        let mut buffer = [0; 3];
+        assert_eq!(read(0, &mut buffer), 3);
+        assert!(&buffer == b"abc");
+        assert_eq!(read(2, &mut buffer), 3);
+        assert!(&buffer == b"cde");
+        assert_eq!(read(5, &mut buffer), 2);
+        assert!(&buffer == b"fge");
+    }
+
+    #[test]
+    fn a_window_past_the_end_of_the_text_is_empty() {
+        let mut buffer = [0; 3];
+        assert_eq!(read(7, &mut buffer), 0);
+        assert_eq!(read(usize::MAX, &mut buffer), 0);
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Reads and writes of regions.
+//!
+//! User space may ask for any length at any place. What is within the region goes to the driver in pieces of up to
+//! [`CHUNK`] bytes, each with one call of the driver and one copy from or to user space; what is beyond
+//! it is cut off, and the shorter count returned. An error in the middle ends the access with the count of what went
+//! before it, so that user space knows what the device has already seen.
+
+use super::{
+    region::Place,
+    Device,
+    Operations, //
+};
+use kernel::{
+    prelude::*,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+/// The length of a piece, in bytes: all of a PCI configuration space, and little enough for the stack.
+const CHUNK: usize = 256;
+
+/// Returns how many of `count` bytes at `place` are within the region.
+///
+/// # Errors
+///
+/// `EINVAL` when the place is not.
+fn clamp<T: Operations>(device: &Device<T>, place: Place, count: usize) -> Result<usize> {
+    if place.index >= T::NUM_REGIONS {
+        return Err(EINVAL);
+    }
+    let size = T::region_info(device.data(), place.index).size();
+    match size.checked_sub(place.offset) {
+        None | Some(0) => Err(EINVAL),
+        Some(left) => Ok(count.min(usize::try_from(left).unwrap_or(usize::MAX))),
+    }
+}
+
+/// Does an access of `count` bytes piece by piece. `step` is told where a piece begins and how long it is at most, and
+/// returns how much of it was done; less than all ends the access, and so does an error.
+fn each_chunk(
+    place: Place,
+    count: usize,
+    mut step: impl FnMut(u64, usize) -> Result<usize>,
+) -> Result<usize> {
+    let mut done = 0;
+    while done < count {
+        let length = CHUNK.min(count - done);
+        match step(place.offset + done as u64, length) {
+            Ok(moved) => {
+                done += moved;
+                if moved < length {
+                    break;
+                }
+            }
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
+/// Reads `count` bytes of the device file from `position` into `buffer`.
+///
+/// # Errors
+///
+/// `EINVAL` when there is nothing at the position, `EFAULT`, or what the driver says.
+pub(super) fn read<T: Operations>(
+    device: &Device<T>,
+    buffer: UserPtr,
+    count: usize,
+    position: i64,
+) -> Result<usize> {
+    let place = Place::new(position)?;
+    let count = clamp(device, place, count)?;
+    let mut writer = UserSlice::new(buffer, count).writer();
+
+    each_chunk(place, count, |offset, length| {
+        let mut bounce = [0; CHUNK];
+        let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
+        let moved = T::read(device.data(), place.index, offset, piece)?;
+        writer.write_slice(piece.get(..moved).ok_or(EIO)?)?;
+        Ok(moved)
+    })
+}
+
+/// Writes `count` bytes from `buffer` to the device file at `position`.
+///
+/// # Errors
+///
+/// As for [`read`].
+pub(super) fn write<T: Operations>(
+    device: &Device<T>,
+    buffer: UserPtr,
+    count: usize,
+    position: i64,
+) -> Result<usize> {
+    let place = Place::new(position)?;
+    let count = clamp(device, place, count)?;
+    let mut reader = UserSlice::new(buffer, count).reader();
+
+    each_chunk(place, count, |offset, length| {
+        let mut bounce = [0; CHUNK];
+        let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
+        reader.read_slice(piece)?;
+        T::write(device.data(), place.index, offset, piece)
+    })
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! VFIO devices that are emulated: what user space opens is implemented by a driver, and no IOMMU stands behind it.
+//!
+//! A driver implements [`Operations`] and registers a device with [`Registration`]; user space then finds it as a
+//! group (`/dev/vfio/<group>`) and as a character device (`/dev/vfio/devices/vfio<n>`), with a container or with
+//! iommufd. The abstraction does the user copies, checks every argument that comes with an ioctl, and tells the
+//! driver only of what is within the bounds that the driver itself stated.
+//!
+//! - `device` holds the trait, the device, its registration and its life,
+//! - `vtable` the C callbacks,
+//! - `access` the reads and writes of regions,
+//! - `ioctl` the ioctls that are not the VFIO core's own,
+//! - `region` and `irq_info` what a device says about its regions and interrupts,
+//! - `irq_set` the requests of `VFIO_DEVICE_SET_IRQS`,
+//! - `interrupt` what a driver needs to signal interrupts: level, edge and notification,
+//! - `irqfd` unmasking by eventfd.
+//!
+//! Migration, DMA logging and DMA each have their place beside these: a table of operations that
+//! [`Operations`] names and `device` stores in the C device before it is registered.
+//!
+//! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h), UAPI:
+//! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
+
+mod access;
+mod device;
+mod interrupt;
+mod ioctl;
+mod irq_info;
+mod irq_set;
+mod irqfd;
+mod region;
+mod vtable;
+
+pub use self::{
+    device::{
+        Device,
+        Operations,
+        Registration, //
+    },
+    interrupt::{
+        Edge,
+        Level,
+        Notification, //
+    },
+    irq_info::IrqInfo,
+    irq_set::{
+        Action,
+        Data,
+        IrqSet, //
+    },
+    region::{
+        Capabilities,
+        RegionInfo,
+        SparseArea, //
+    },
+};
+
+/// The numbers of regions and interrupts that `vfio-pci` defines, and that every PCI device uses.
+pub mod pci {
+    use crate::bindings as c;
+
+    /// Number of regions before those that are specific to the device.
+    pub const NUM_REGIONS: u32 = c::VFIO_PCI_NUM_REGIONS;
+    /// Region of base address register 0.
+    pub const BAR0_REGION: u32 = c::VFIO_PCI_BAR0_REGION_INDEX;
+    /// Region of the configuration space.
+    pub const CONFIG_REGION: u32 = c::VFIO_PCI_CONFIG_REGION_INDEX;
+    /// Number of interrupt indexes.
+    pub const NUM_IRQS: u32 = c::VFIO_PCI_NUM_IRQS;
+    /// The interrupt pin.
+    pub const INTX_IRQ: u32 = c::VFIO_PCI_INTX_IRQ_INDEX;
+    /// Message-signalled interrupts.
+    pub const MSI_IRQ: u32 = c::VFIO_PCI_MSI_IRQ_INDEX;
+    /// The request to give the device back.
+    pub const REQ_IRQ: u32 = c::VFIO_PCI_REQ_IRQ_INDEX;
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The C callbacks of a device: each borrows the device and calls the part of the abstraction that does the work.
+
+use super::{
+    access,
+    ioctl,
+    Capabilities,
+    Device,
+    Operations, //
+};
+use crate::bindings as c;
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    error::from_result,
+    prelude::*,
+    uaccess::UserPtr, //
+};
+
+/// The table of callbacks for the devices of `T`.
+pub(super) struct VTable<T: Operations>(PhantomData<T>);
+
+/// All callbacks have this one requirement, and the device is valid in each because of it: the VFIO core calls them, for
+/// a device that was allocated with this table and is initialised. Those with a buffer or an argument pass on what
+/// user space gave.
+impl<T: Operations> VTable<T> {
+    /// For a device that is initialised.
+    pub(super) const TABLE: &'static c::vfio_device_ops = &Self::OPS;
+
+    /// For a device that is not: without the release.
+    pub(super) const UNINITIALISED: &'static c::vfio_device_ops = &c::vfio_device_ops {
+        release: None,
+        ..Self::OPS
+    };
+
+    const OPS: c::vfio_device_ops = c::vfio_device_ops {
+        name: kernel::str::as_char_ptr_in_const_context(T::NAME).cast_mut(),
+        release: Some(Self::release_callback),
+        open_device: Some(Self::open_callback),
+        close_device: Some(Self::close_callback),
+        read: Some(Self::read_callback),
+        write: Some(Self::write_callback),
+        ioctl: Some(Self::ioctl_callback),
+        get_region_info_caps: Some(Self::get_region_info_callback),
+        request: Some(Self::request_callback),
+        #[cfg(CONFIG_IOMMUFD)]
+        bind_iommufd: Some(c::vfio_iommufd_emulated_bind),
+        #[cfg(CONFIG_IOMMUFD)]
+        unbind_iommufd: Some(c::vfio_iommufd_emulated_unbind),
+        #[cfg(CONFIG_IOMMUFD)]
+        attach_ioas: Some(c::vfio_iommufd_emulated_attach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        detach_ioas: Some(c::vfio_iommufd_emulated_detach_ioas),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// See the table; nobody uses the device any more.
+    unsafe extern "C" fn release_callback(raw: *mut c::vfio_device) {
+        // SAFETY: The last reference is gone.
+        unsafe { Device::<T>::drop_inner(raw) };
+    }
+
+    /// # Safety
+    ///
+    /// See the table.
+    unsafe extern "C" fn open_callback(raw: *mut c::vfio_device) -> c_int {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        from_result(|| T::open(device.data()).map(|()| 0))
+    }
+
+    /// # Safety
+    ///
+    /// See the table.
+    unsafe extern "C" fn close_callback(raw: *mut c::vfio_device) {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        // Before the driver's close, which may rely on not being called any more. This cannot fail.
+        let _ = device.irqfd().assign(device, None);
+        T::close(device.data());
+    }
+
+    /// # Safety
+    ///
+    /// See the table; `position` is valid.
+    unsafe extern "C" fn read_callback(
+        raw: *mut c::vfio_device,
+        buffer: *mut c_char,
+        count: usize,
+        position: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        let buffer = UserPtr::from_ptr(buffer.cast());
+        // SAFETY: The position is valid, and used by nobody else.
+        let position = unsafe { &mut *position };
+        moved(position, |at| access::read(device, buffer, count, at))
+    }
+
+    /// # Safety
+    ///
+    /// See the table; `position` is valid.
+    unsafe extern "C" fn write_callback(
+        raw: *mut c::vfio_device,
+        buffer: *const c_char,
+        count: usize,
+        position: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        let buffer = UserPtr::from_ptr(buffer.cast_mut().cast());
+        // SAFETY: The position is valid, and used by nobody else.
+        let position = unsafe { &mut *position };
+        moved(position, |at| access::write(device, buffer, count, at))
+    }
+
+    /// # Safety
+    ///
+    /// See the table.
+    unsafe extern "C" fn ioctl_callback(
+        raw: *mut c::vfio_device,
+        command: c_uint,
+        argument: c_ulong,
+    ) -> c_long {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        match ioctl::ioctl(device, command, UserPtr::from_addr(argument)) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno() as c_long,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// See the table; `info` and `capabilities` are valid.
+    unsafe extern "C" fn get_region_info_callback(
+        raw: *mut c::vfio_device,
+        info: *mut c::vfio_region_info,
+        capabilities: *mut c::vfio_info_cap,
+    ) -> c_int {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        // SAFETY: The structure is valid, and used by nobody else.
+        let info = unsafe { &mut *info };
+        // SAFETY: The chain is valid, and used by nobody else, until this returns.
+        let mut chain = unsafe { Capabilities::from_raw(capabilities) };
+
+        from_result(|| {
+            let index = info.index;
+            if index >= T::NUM_REGIONS {
+                return Err(EINVAL);
+            }
+            T::region_info(device.data(), index).fill(index, info);
+            T::region_capabilities(device.data(), index, &mut chain)?;
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// See the table.
+    unsafe extern "C" fn request_callback(raw: *mut c::vfio_device, count: c_uint) {
+        // SAFETY: See the table.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        T::request(device.data(), count);
+    }
+}
+
+/// Does an access at `position` and advances it by what was moved.
+fn moved(
+    position: &mut bindings::loff_t,
+    access: impl FnOnce(bindings::loff_t) -> Result<usize>,
+) -> isize {
+    from_result(|| {
+        let count = access(*position)?;
+        *position += bindings::loff_t::try_from(count)?;
+        isize::try_from(count).map_err(|_| EINVAL)
+    })
+}
