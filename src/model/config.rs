@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The PCI configuration space of the card.
+//!
+//! A type 0 header (PCI Local Bus Specification 3.0, chapter 6) and one capability, MSI with a 64-bit address and one
+//! vector (section 6.8.1). Each byte has a power-on value, a mask of bits that software writes, and a mask of bits that
+//! it clears by writing 1; a table lists them by register, and everything not in the table is read-only zero. As the
+//! masks apply byte by byte, accesses of any length and alignment mean the same as the bytes they consist of.
+//!
+//! Address decoding is the business of whoever routes accesses to the card: the I/O space enable bit of the command
+//! register is kept for software to read back, and consulted by nothing here.
+
+use super::card::{
+    Card,
+    Ports, //
+};
+
+/// The length of configuration space in bytes.
+pub const LEN: usize = 256;
+
+/// Command register: the device may write to memory, which is what an MSI is.
+const COMMAND_BUS_MASTER: u16 = 1 << 2;
+/// Command register: the device must not assert INTx#.
+const COMMAND_INTX_DISABLE: u16 = 1 << 10;
+/// Status register: the device wants to interrupt, whether it may or not.
+const STATUS_INTERRUPT: u8 = 1 << 3;
+/// MSI message control: MSI is used in place of INTx#.
+const MSI_ENABLE: u16 = 1;
+
+const COMMAND: usize = 0x04;
+const STATUS: usize = 0x06;
+const BAR0: usize = 0x10;
+const MSI: usize = 0x40;
+const MSI_CONTROL: usize = MSI + 2;
+
+/// A register: where it is, its power-on value, and what software does to it. All bytes are little-endian.
+struct Field<const N: usize> {
+    offset: usize,
+    reset: [u8; N],
+    /// Bits that take the value written.
+    writable: [u8; N],
+    /// Bits that are cleared by writing 1.
+    clearable: [u8; N],
+}
+
+impl<const N: usize> Field<N> {
+    const fn read_only(offset: usize, reset: [u8; N]) -> Self {
+        Self::writable(offset, reset, [0; N])
+    }
+
+    const fn writable(offset: usize, reset: [u8; N], writable: [u8; N]) -> Self {
+        Self {
+            offset,
+            reset,
+            writable,
+            clearable: [0; N],
+        }
+    }
+
+    const fn clearable(offset: usize, reset: [u8; N], clearable: [u8; N]) -> Self {
+        Self {
+            offset,
+            reset,
+            writable: [0; N],
+            clearable,
+        }
+    }
+}
+
+/// What each byte of configuration space is at power-on, and how it takes writes.
+struct Layout {
+    reset: [u8; LEN],
+    writable: [u8; LEN],
+    clearable: [u8; LEN],
+}
+
+static ONE_PORT: Layout = Layout::new(Ports::One);
+static TWO_PORTS: Layout = Layout::new(Ports::Two);
+
+impl Layout {
+    const fn of(ports: Ports) -> &'static Self {
+        match ports {
+            Ports::One => &ONE_PORT,
+            Ports::Two => &TWO_PORTS,
+        }
+    }
+
+    /// The table of registers. Only evaluated while compiling.
+    const fn new(ports: Ports) -> Self {
+        let device: u16 = match ports {
+            Ports::One => 0x0002,
+            Ports::Two => 0x0003,
+        };
+        // The address bits below the size of BAR0 are fixed.
+        let bar0 = !(Card::io_len(ports) as u32 - 1);
+
+        Self {
+            reset: [0; LEN],
+            writable: [0; LEN],
+            clearable: [0; LEN],
+        }
+        // Vendor ID: Red Hat, from whom QEMU's cards have their IDs.
+        .with(Field::read_only(0x00, 0x1b36_u16.to_le_bytes()))
+        .with(Field::read_only(0x02, device.to_le_bytes()))
+        // I/O space, bus master, parity error response, SERR# enable, INTx disable.
+        .with(Field::writable(COMMAND, [0; 2], 0x0545_u16.to_le_bytes()))
+        // Capability list. The six bits for errors seen on the bus are there to clear; this bus has none.
+        .with(Field::clearable(
+            STATUS,
+            0x0010_u16.to_le_bytes(),
+            0xf900_u16.to_le_bytes(),
+        ))
+        .with(Field::read_only(0x08, [0x01]))
+        // Class code: programming interface 16550 compatible, serial controller, simple communication controller.
+        .with(Field::read_only(0x09, [0x02, 0x00, 0x07]))
+        // Cache line size, and latency timer.
+        .with(Field::writable(0x0c, [0; 2], [0xff; 2]))
+        // BAR0: I/O space.
+        .with(Field::writable(
+            BAR0,
+            1_u32.to_le_bytes(),
+            bar0.to_le_bytes(),
+        ))
+        // Subsystem vendor ID and subsystem ID, those of all of QEMU's cards.
+        .with(Field::read_only(0x2c, 0x1af4_u16.to_le_bytes()))
+        .with(Field::read_only(0x2e, 0x1100_u16.to_le_bytes()))
+        // Capabilities pointer.
+        .with(Field::read_only(0x34, [MSI as u8]))
+        // Interrupt line, and interrupt pin: INTA#.
+        .with(Field::writable(0x3c, [0], [0xff]))
+        .with(Field::read_only(0x3d, [1]))
+        // MSI: capability ID, and the end of the list.
+        .with(Field::read_only(MSI, [0x05, 0x00]))
+        // 64-bit address. One vector is asked for, so no number of vectors but one can be enabled.
+        .with(Field::writable(
+            MSI_CONTROL,
+            0x0080_u16.to_le_bytes(),
+            MSI_ENABLE.to_le_bytes(),
+        ))
+        // Message address, lower and upper half, and message data.
+        .with(Field::writable(
+            MSI + 4,
+            [0; 4],
+            0xffff_fffc_u32.to_le_bytes(),
+        ))
+        .with(Field::writable(MSI + 8, [0; 4], [0xff; 4]))
+        .with(Field::writable(MSI + 12, [0; 2], [0xff; 2]))
+    }
+
+    /// Adds a register. Only evaluated while compiling, where an offset out of range is an error.
+    const fn with<const N: usize>(mut self, field: Field<N>) -> Self {
+        let mut at = 0;
+        while at < N {
+            self.reset[field.offset + at] = field.reset[at];
+            self.writable[field.offset + at] = field.writable[at];
+            self.clearable[field.offset + at] = field.clearable[at];
+            at += 1;
+        }
+        self
+    }
+}
+
+/// The configuration space of one card.
+///
+/// # Invariants
+///
+/// - Bits that are neither writable nor clearable have their power-on value. The interrupt status bit is 0 in `bytes`;
+///   it is put in when the status register is read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    ports: Ports,
+    bytes: [u8; LEN],
+}
+
+impl Config {
+    /// Configuration space at power-on, of a card with `ports`.
+    pub const fn new(ports: Ports) -> Self {
+        // INVARIANT: All bits have their power-on value.
+        Self {
+            ports,
+            bytes: Layout::of(ports).reset,
+        }
+    }
+
+    /// Reads from `offset` on into `out`, and returns how many bytes it read: fewer than asked at the end.
+    ///
+    /// `pending` is what the interrupt status bit of the status register reads.
+    pub fn read(&self, offset: usize, out: &mut [u8], pending: bool) -> usize {
+        let mut count = 0;
+        for (out, (at, byte)) in out
+            .iter_mut()
+            .zip(self.bytes.iter().enumerate().skip(offset))
+        {
+            *out = match at {
+                STATUS if pending => byte | STATUS_INTERRUPT,
+                _ => *byte,
+            };
+            count += 1;
+        }
+        count
+    }
+
+    /// Writes `data` from `offset` on, and returns how many bytes it took: fewer than given at the end.
+    ///
+    /// Bytes and bits that software cannot change are taken, and have no effect.
+    pub fn write(&mut self, offset: usize, data: &[u8]) -> usize {
+        let layout = Layout::of(self.ports);
+        let masks = layout.writable.iter().zip(layout.clearable.iter());
+        let mut count = 0;
+        for (data, (byte, (writable, clearable))) in data
+            .iter()
+            .zip(self.bytes.iter_mut().zip(masks).skip(offset))
+        {
+            // INVARIANT: Only bits of the two masks change.
+            *byte = (*byte & !writable | data & writable) & !(data & clearable);
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether the command register forbids the card to assert INTx#.
+    pub fn intx_disabled(&self) -> bool {
+        self.half_word(COMMAND) & COMMAND_INTX_DISABLE != 0
+    }
+
+    /// Whether the command register allows the card to write to memory.
+    pub fn bus_master(&self) -> bool {
+        self.half_word(COMMAND) & COMMAND_BUS_MASTER != 0
+    }
+
+    /// Whether MSI is enabled.
+    pub fn msi_enabled(&self) -> bool {
+        self.half_word(MSI_CONTROL) & MSI_ENABLE != 0
+    }
+
+    fn half_word(&self, offset: usize) -> u16 {
+        match self.bytes.get(offset..) {
+            Some([low, high, ..]) => u16::from_le_bytes([*low, *high]),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_model_config)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::*;
+
+    fn word(config: &Config, offset: usize) -> u32 {
+        let mut bytes = [0xaa; 4];
+        config.read(offset, &mut bytes, false);
+        u32::from_le_bytes(bytes)
+    }
+
+    /// A register after all-ones were written to it at power-on.
+    fn sized(ports: Ports, offset: usize) -> u32 {
+        let mut config = Config::new(ports);
+        config.write(offset, &[0xff; 4]);
+        word(&config, offset)
+    }
+
+    #[test]
+    fn the_card_has_the_ids_of_qemus_cards() {
+        assert_eq!(word(&Config::new(Ports::One), 0x00), 0x0002_1b36);
+        assert_eq!(word(&Config::new(Ports::Two), 0x00), 0x0003_1b36);
+        assert_eq!(word(&Config::new(Ports::One), 0x2c), 0x1100_1af4);
+    }
+
+    #[test]
+    fn the_class_is_a_16550_serial_controller() {
+        assert_eq!(word(&Config::new(Ports::Two), 0x08), 0x0700_0201);
+    }
+
+    #[test]
+    fn the_header_is_of_type_0_and_of_one_function() {
+        assert_eq!(word(&Config::new(Ports::One), 0x0c), 0);
+    }
+
+    #[test]
+    fn bar0_tells_its_size_in_io_space() {
+        assert_eq!(sized(Ports::One, 0x10), 0xffff_fff9);
+        assert_eq!(sized(Ports::Two, 0x10), 0xffff_fff1);
+    }
+
+    #[test]
+    fn bar0_keeps_its_address() {
+        let mut config = Config::new(Ports::One);
+        config.write(0x10, &0x0000_c0ff_u32.to_le_bytes());
+        assert_eq!(word(&config, 0x10), 0x0000_c0f9);
+    }
+
+    #[test]
+    fn the_other_bars_and_the_rom_are_not_there() {
+        for offset in [0x14, 0x18, 0x1c, 0x20, 0x24, 0x30] {
+            assert_eq!(sized(Ports::Two, offset), 0);
+        }
+    }
+
+    #[test]
+    fn the_command_register_takes_the_bits_that_mean_something() {
+        assert_eq!(sized(Ports::One, 0x04) & 0xffff, 0x0545);
+    }
+
+    #[test]
+    fn the_status_register_tells_of_capabilities_and_takes_no_ones() {
+        assert_eq!(sized(Ports::One, 0x04) >> 16, 0x0010);
+    }
+
+    #[test]
+    fn interrupt_status_is_live_and_cannot_be_written() {
+        let mut config = Config::new(Ports::One);
+        config.write(0x06, &[0xff, 0xff]);
+        let mut status = [0; 2];
+        config.read(0x06, &mut status, true);
+        assert_eq!(status, [0x18, 0x00]);
+        config.read(0x06, &mut status, false);
+        assert_eq!(status, [0x10, 0x00]);
+    }
+
+    #[test]
+    fn error_bits_clear_where_1_is_written_and_only_there() {
+        let mut config = Config::new(Ports::One);
+        config.bytes[0x07] = 0xf9;
+        config.write(0x06, &[0x00, 0x81]);
+        assert_eq!(word(&config, 0x04) >> 16, 0x7810);
+        config.write(0x06, &[0x00, 0x00]);
+        assert_eq!(word(&config, 0x04) >> 16, 0x7810);
+        config.write(0x06, &[0xff, 0xff]);
+        assert_eq!(word(&config, 0x04) >> 16, 0x0010);
+    }
+
+    #[test]
+    fn cache_line_size_latency_timer_and_interrupt_line_are_kept() {
+        assert_eq!(sized(Ports::One, 0x0c), 0x0000_ffff);
+        assert_eq!(sized(Ports::One, 0x3c), 0x0000_01ff);
+    }
+
+    #[test]
+    fn the_one_capability_is_msi_with_64_bits_and_one_vector() {
+        let config = Config::new(Ports::One);
+        assert_eq!(word(&config, 0x34), 0x40);
+        assert_eq!(word(&config, 0x40), 0x0080_0005);
+    }
+
+    #[test]
+    fn msi_takes_enable_address_and_data_and_nothing_else() {
+        assert_eq!(sized(Ports::One, 0x40), 0x0081_0005);
+        assert_eq!(sized(Ports::One, 0x44), 0xffff_fffc);
+        assert_eq!(sized(Ports::One, 0x48), 0xffff_ffff);
+        assert_eq!(sized(Ports::One, 0x4c), 0x0000_ffff);
+    }
+
+    #[test]
+    fn the_last_double_word_is_there_and_nothing_after_it() {
+        let config = Config::new(Ports::One);
+        let mut bytes = [0xaa; 8];
+        assert_eq!(config.read(0xfc, &mut bytes, false), 4);
+        assert_eq!(bytes, [0, 0, 0, 0, 0xaa, 0xaa, 0xaa, 0xaa]);
+        assert_eq!(config.read(0x100, &mut bytes, false), 0);
+        assert_eq!(config.read(usize::MAX, &mut bytes, false), 0);
+    }
+
+    #[test]
+    fn a_write_past_the_end_is_refused_and_one_across_it_cut_short() {
+        let mut config = Config::new(Ports::One);
+        assert_eq!(config.write(0xfe, &[0xff; 4]), 2);
+        assert_eq!(config.write(0x100, &[0xff; 4]), 0);
+        assert_eq!(config.write(usize::MAX, &[0xff; 4]), 0);
+        assert_eq!(config, Config::new(Ports::One));
+    }
+
+    #[test]
+    fn a_narrow_write_leaves_its_neighbours_alone() {
+        let mut config = Config::new(Ports::One);
+        config.write(0x44, &[0xff; 8]);
+        config.write(0x46, &[0x12]);
+        assert_eq!(word(&config, 0x44), 0xff12_fffc);
+        assert_eq!(word(&config, 0x48), 0xffff_ffff);
+    }
+
+    #[test]
+    fn an_unaligned_write_means_the_bytes_it_consists_of() {
+        let mut config = Config::new(Ports::One);
+        config.write(0x43, &[0xff, 0x13, 0x57, 0x9b, 0xdf, 0x24]);
+        assert_eq!(word(&config, 0x40), 0x0080_0005);
+        assert_eq!(word(&config, 0x44), 0xdf9b_5710);
+        assert_eq!(word(&config, 0x48), 0x0000_0024);
+    }
+}

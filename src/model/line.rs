@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The way of the data: from the transmitter over the line into the receiver, as LCR and FCR have it.
+//!
+//! The line takes no time, and brings a port's characters back to itself: through the plug with flow control, in
+//! loopback mode without. The rules are those at [`uart`](super::uart).
+
+use super::fifo::{
+    Character,
+    FifoControl, //
+};
+use super::receiver::Receiver;
+use super::registers::{
+    FCR_CLEAR_RECEIVER,
+    FCR_CLEAR_TRANSMITTER,
+    LCR_BREAK,
+    LCR_DLAB,
+    LCR_WORD_LENGTH,
+    LSR_BI,
+    LSR_FE, //
+};
+use super::transmitter::Transmitter;
+
+/// Both ends of the line of one port, and what controls them.
+///
+/// # Invariants
+///
+/// - Receiver and transmitter keep to the depth of `fifo`.
+/// - After [`run`](Self::run), the transmitter holds characters only if the receiver is full and loopback mode is off.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Line {
+    pub(super) receiver: Receiver,
+    pub(super) transmitter: Transmitter,
+    fifo: FifoControl,
+    control: u8,
+}
+
+impl Line {
+    /// Both ends empty, in 16450 mode, set to 5 bits.
+    pub(super) const fn new() -> Self {
+        // INVARIANT: There are no characters.
+        Self {
+            receiver: Receiver::new(),
+            transmitter: Transmitter::new(),
+            fifo: FifoControl::CHARACTER_MODE,
+            control: 0,
+        }
+    }
+
+    /// The mode of both ends.
+    pub(super) fn fifo(&self) -> FifoControl {
+        self.fifo
+    }
+
+    /// LCR as it reads.
+    pub(super) fn control(&self) -> u8 {
+        self.control
+    }
+
+    /// Whether the divisor latch takes the place of the first two registers.
+    pub(super) fn divisor_access(&self) -> bool {
+        self.control & LCR_DLAB != 0
+    }
+
+    /// Writes LCR. Setting the break bit sends a break.
+    pub(super) fn write_control(&mut self, value: u8) {
+        let broken = self.break_set();
+        self.control = value;
+        if self.break_set() && !broken {
+            let character = Character {
+                value: 0,
+                errors: LSR_BI | LSR_FE,
+            };
+            self.receiver.receive(character, self.fifo);
+        }
+    }
+
+    /// Writes FCR. Switching the FIFOs on or off clears them; otherwise the two clear bits do, if bit 0 is set.
+    pub(super) fn write_fifo_control(&mut self, value: u8) {
+        let fifo = FifoControl::from_write(value);
+        let switched = fifo.enabled() != self.fifo.enabled();
+        self.fifo = fifo;
+        if switched {
+            // INVARIANT: Both are empty, which is within any depth.
+            self.receiver.clear();
+            self.transmitter.restart();
+        } else if fifo.enabled() {
+            if value & FCR_CLEAR_RECEIVER != 0 {
+                self.receiver.clear();
+            }
+            if value & FCR_CLEAR_TRANSMITTER != 0 {
+                self.transmitter.clear();
+            }
+        }
+    }
+
+    /// Writes THR.
+    pub(super) fn write_data(&mut self, value: u8) {
+        self.transmitter.write(value, self.fifo);
+    }
+
+    /// Reads LSR, which clears the errors it shows.
+    pub(super) fn take_status(&mut self) -> u8 {
+        self.receiver.take_status(self.fifo) | self.transmitter.status()
+    }
+
+    /// Moves whatever can move. Due after anything that brings a character, makes room, or changes `loopback`.
+    pub(super) fn run(&mut self, loopback: bool) {
+        // INVARIANT: It ends when the transmitter is empty, or held by a full receiver outside of loopback mode.
+        while loopback || self.receiver.has_room(self.fifo) {
+            let Some(value) = self.transmitter.take() else {
+                break;
+            };
+            if !self.break_set() {
+                let character = Character::good(value & self.word_mask());
+                self.receiver.receive(character, self.fifo);
+            }
+        }
+    }
+
+    fn break_set(&self) -> bool {
+        self.control & LCR_BREAK != 0
+    }
+
+    /// The bits of a character that the receiver gets: 5 to 8 of them.
+    fn word_mask(&self) -> u8 {
+        match self.control & LCR_WORD_LENGTH {
+            0 => 0x1f,
+            1 => 0x3f,
+            2 => 0x7f,
+            _ => 0xff,
+        }
+    }
+}
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_model_line)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::*;
+
+    /// Through the plug, or in loopback mode.
+    const PLUG: bool = false;
+    const LOOPBACK: bool = true;
+
+    /// A line in 16450 mode, set to 8 bits.
+    fn character_mode() -> Line {
+        let mut line = Line::new();
+        line.write_control(0x03);
+        line
+    }
+
+    /// A line with FIFOs, set to 8 bits.
+    fn fifo_mode() -> Line {
+        let mut line = character_mode();
+        line.write_fifo_control(0x01);
+        line
+    }
+
+    /// Sends 0, 1, 2 and so on, `count` characters.
+    fn send(line: &mut Line, count: u8, loopback: bool) {
+        for value in 0..count {
+            line.write_data(value);
+            line.run(loopback);
+        }
+    }
+
+    /// Whether the receiver gives 0, 1, 2 and so on up to `count`, and then has no more.
+    fn receives_exactly(line: &mut Line, count: u8, loopback: bool) -> bool {
+        let all = (0..count).all(|value| {
+            let there = line.receiver.ready() && line.receiver.read() == value;
+            line.run(loopback);
+            there
+        });
+        all && !line.receiver.ready()
+    }
+
+    #[test]
+    fn the_word_length_masks_what_is_received() {
+        for (length, mask) in [(0, 0x1f), (1, 0x3f), (2, 0x7f), (3, 0xff)] {
+            let mut line = Line::new();
+            line.write_control(length);
+            line.write_data(0xff);
+            line.run(PLUG);
+            assert_eq!(line.receiver.read(), mask);
+        }
+    }
+
+    #[test]
+    fn characters_wait_while_the_receiver_is_full_and_none_is_lost() {
+        let mut line = fifo_mode();
+        send(&mut line, 16, PLUG);
+        assert_eq!(line.take_status(), 0x61);
+        send(&mut line, 1, PLUG);
+        assert_eq!(line.take_status(), 0x01);
+
+        let mut line = fifo_mode();
+        send(&mut line, 32, PLUG);
+        assert_eq!(line.take_status(), 0x01);
+        assert!(receives_exactly(&mut line, 32, PLUG));
+        assert_eq!(line.take_status(), 0x60);
+    }
+
+    #[test]
+    fn a_character_written_to_a_full_transmitter_is_dropped() {
+        let mut line = fifo_mode();
+        send(&mut line, 40, PLUG);
+        assert!(receives_exactly(&mut line, 32, PLUG));
+    }
+
+    #[test]
+    fn one_character_waits_in_16450_mode() {
+        let mut line = character_mode();
+        send(&mut line, 1, PLUG);
+        assert_eq!(line.take_status(), 0x61);
+
+        let mut line = character_mode();
+        send(&mut line, 3, PLUG);
+        assert_eq!(line.take_status(), 0x01);
+        assert!(receives_exactly(&mut line, 2, PLUG));
+    }
+
+    #[test]
+    fn in_loopback_mode_the_fifo_keeps_16_and_the_rest_overruns() {
+        let mut line = fifo_mode();
+        send(&mut line, 255, LOOPBACK);
+        assert_eq!(line.take_status(), 0x63);
+        assert_eq!(line.take_status(), 0x61);
+        assert!(receives_exactly(&mut line, 16, LOOPBACK));
+    }
+
+    #[test]
+    fn in_loopback_mode_the_holding_register_keeps_the_newest() {
+        let mut line = character_mode();
+        send(&mut line, 3, LOOPBACK);
+        assert_eq!(line.take_status(), 0x63);
+        assert_eq!(line.receiver.read(), 2);
+        assert_eq!(line.take_status(), 0x60);
+    }
+
+    #[test]
+    fn entering_loopback_mode_sends_what_waits() {
+        let mut line = fifo_mode();
+        send(&mut line, 20, PLUG);
+        line.run(LOOPBACK);
+        assert_eq!(line.take_status(), 0x63);
+        assert!(receives_exactly(&mut line, 16, LOOPBACK));
+    }
+
+    #[test]
+    fn switching_the_fifos_clears_both_ends() {
+        for (mut line, switch) in [(character_mode(), 0x01), (fifo_mode(), 0x00)] {
+            send(&mut line, 20, PLUG);
+            line.write_fifo_control(switch);
+            line.run(PLUG);
+            assert_eq!(line.take_status(), 0x60);
+        }
+    }
+
+    #[test]
+    fn clearing_the_receiver_lets_waiting_characters_in() {
+        let mut line = fifo_mode();
+        send(&mut line, 20, PLUG);
+        line.write_fifo_control(0x03);
+        line.run(PLUG);
+        for value in 16..20 {
+            assert_eq!(line.receiver.read(), value);
+        }
+        assert_eq!(line.take_status(), 0x60);
+    }
+
+    #[test]
+    fn clearing_the_transmitter_drops_waiting_characters() {
+        let mut line = fifo_mode();
+        send(&mut line, 20, PLUG);
+        line.write_fifo_control(0x05);
+        line.run(PLUG);
+        assert_eq!(line.take_status(), 0x61);
+        assert!(receives_exactly(&mut line, 16, PLUG));
+    }
+
+    #[test]
+    fn clearing_both_ends_leaves_nothing() {
+        let mut line = fifo_mode();
+        send(&mut line, 20, PLUG);
+        line.write_fifo_control(0x07);
+        line.run(PLUG);
+        assert_eq!(line.take_status(), 0x60);
+    }
+
+    #[test]
+    fn the_clear_bits_need_the_enable_bit() {
+        let mut line = character_mode();
+        send(&mut line, 2, PLUG);
+        line.write_fifo_control(0x06);
+        assert!(receives_exactly(&mut line, 2, PLUG));
+    }
+
+    #[test]
+    fn a_break_is_one_nul_however_long_it_lasts() {
+        let mut line = fifo_mode();
+        line.write_control(0x43);
+        line.write_control(0x43);
+        line.write_control(0x03);
+        assert_eq!(line.take_status(), 0xf9);
+        assert!(receives_exactly(&mut line, 1, PLUG));
+    }
+
+    #[test]
+    fn characters_sent_during_a_break_are_lost() {
+        for loopback in [PLUG, LOOPBACK] {
+            let mut line = fifo_mode();
+            line.write_control(0x43);
+            send(&mut line, 5, loopback);
+            assert_eq!(line.take_status(), 0xf9);
+            assert!(receives_exactly(&mut line, 1, loopback));
+            line.write_control(0x03);
+            send(&mut line, 5, loopback);
+            assert!(receives_exactly(&mut line, 5, loopback));
+        }
+    }
+
+    #[test]
+    fn a_break_overruns_a_full_receiver_and_spares_what_waits() {
+        let mut line = fifo_mode();
+        send(&mut line, 20, PLUG);
+        line.write_control(0x43);
+        line.run(PLUG);
+        assert_eq!(line.take_status(), 0x03);
+        line.write_control(0x03);
+        assert!(receives_exactly(&mut line, 20, PLUG));
+    }
+}
