@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! migdev.
+//! migdev: virtual PCI serial cards that need no hardware, for virtual machines to use through VFIO and to migrate.
+//!
+//! Three kinds of modules, which import in one direction only:
+//!
+//! - PURE, all of the logic, which also runs in user space: [`migver`], [`model`];
+//! - BINDING, safe wrappers of kernel interfaces that the kernel crate does not wrap: [`mdev`], [`vfio`] and the
+//!   small ones; all of the unsafe code is there;
+//! - DRIVER, which puts PURE behind BINDING: [`driver`].
 
 use kernel::prelude::*;
 
@@ -12,16 +19,37 @@ pub mod ratelimit;
 pub mod sysfs;
 pub mod vfio;
 
+#[deny(unsafe_code)]
+pub mod migver;
+#[deny(unsafe_code)]
+pub mod model;
+
+#[deny(unsafe_code)]
+pub mod driver;
+
 module! {
     type: Migdev,
     name: "migdev",
     authors: ["The migdev developers"],
     description: "Migratable virtual PCI serial cards (mdev)",
     license: "GPL",
+    params: {
+        max_instances: u32 {
+            default: 4096,
+            description: "How many devices may exist at once, at least 1 (default 4096)",
+        },
+    },
 }
-struct Migdev;
+
+/// The loaded module.
+struct Migdev {
+    _driver: driver::Driver,
+}
+
 impl kernel::Module for Migdev {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Migdev)
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _driver: driver::Driver::new(module, *module_parameters::max_instances.value_ref())?,
+        })
     }
 }

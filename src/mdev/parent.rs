@@ -52,7 +52,6 @@ pub(super) struct Inner<T: Driver> {
     raw: Opaque<c::mdev_parent>,
     #[pin]
     released: Completion,
-    #[pin]
     data: T::ParentData,
     types: KVec<KBox<Type<T>>>,
     /// What mdev keeps a pointer to: the address of each element of `types`.
@@ -146,7 +145,7 @@ impl<T: Driver> Parent<T> {
         driver: Arc<DriverRegistration<T>>,
         class: Arc<Class>,
         name: &'static CStr,
-        data: impl PinInit<T::ParentData, Error>,
+        data: T::ParentData,
         types: impl IntoIterator<Item = (TypeInfo, T::TypeData)>,
     ) -> Result<Self> {
         let mut boxed = KVec::new();
@@ -166,7 +165,7 @@ impl<T: Driver> Parent<T> {
                 device <- pin_init::init_zeroed(),
                 raw <- pin_init::init_zeroed(),
                 released <- Completion::new(),
-                data <- data,
+                data,
                 types: boxed,
                 raw_types,
                 driver,

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! From the card's interrupt to the eventfds of user space.
+
+use crate::{
+    model,
+    vfio::{
+        pci,
+        Edge,
+        IrqInfo,
+        IrqSet,
+        Level,
+        Notification, //
+    },
+};
+use kernel::prelude::*;
+
+/// The interrupts of a card.
+pub(super) struct Interrupts {
+    intx: Level,
+    msi: Edge,
+    request: Notification,
+}
+
+impl Interrupts {
+    /// Returns interrupts that nobody listens to.
+    pub(super) const fn new() -> Self {
+        Self {
+            intx: Level::new(),
+            msi: Edge::new(),
+            request: Notification::new(),
+        }
+    }
+
+    /// Returns what user space may do with the interrupts of `index`.
+    pub(super) fn info(index: u32) -> IrqInfo {
+        match index {
+            pci::INTX_IRQ => IrqInfo::LEVEL,
+            pci::MSI_IRQ | pci::REQ_IRQ => IrqInfo::EDGE,
+            _ => IrqInfo::ABSENT,
+        }
+    }
+
+    /// Carries out a request.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for an index without interrupts; what the kind of interrupt says.
+    pub(super) fn apply(&mut self, set: IrqSet) -> Result {
+        match set.index {
+            pci::INTX_IRQ => self.intx.apply(set),
+            pci::MSI_IRQ => self.msi.apply(set),
+            pci::REQ_IRQ => self.request.apply(set),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// Signals what the card asserts. To be called after whatever may have changed the card or the eventfds.
+    ///
+    /// The card has one interrupt, which goes where user space listens: to MSI if it has an eventfd there, which
+    /// a VMM assigns when the guest enables MSI, and to INTx otherwise.
+    pub(super) fn follow(&mut self, card: &model::Card) {
+        self.msi.set(card.pending());
+        self.intx.set(card.intx_asserted() && !self.msi.is_enabled());
+    }
+
+    /// Lets INTx be signalled again.
+    pub(super) fn unmask_intx(&mut self) {
+        self.intx.unmask();
+    }
+
+    /// Asks the user to give the device back.
+    pub(super) fn request(&self) {
+        self.request.signal();
+    }
+}
