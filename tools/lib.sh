@@ -5,6 +5,7 @@
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C.UTF-8
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL # a make that we run is not part of the make that ran us
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The person's commands. What they do stands in tools/ and tests/; what goes into the module stands in Kbuild.
+export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
+
+.PHONY: module demo test shell install clean clean-cache help
+.NOTPARALLEL:
+
+module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
+	@tools/module/build module
+
+demo: ## show the main job in an emulated machine: create, compare versions, use in a guest, remove
+	@tools/demo/run
+
+test: ## run every test; STAGES="host lint" runs only some, V=1 shows all output
+	@tests/run
+
+shell: ## an interactive console in an emulated machine with the module loaded and a device made
+	@tools/guest/shell
+
+install: ## build the module and install it for its kernel
+	@tools/module/build install
+
+clean: ## remove what was built in this checkout
+	rm -rf build target
+
+clean-cache: ## remove what set-up made outside this checkout (toolchain, kernels, root file system)
+	@tools/setup/clean
+
+help: ## this list
+	@echo 'make [TARGET] [KDIR=a kernel build tree] [RUSTC=...] [BINDGEN=...]'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-13s %s\n", $$1, $$2}'
