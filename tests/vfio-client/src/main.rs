@@ -1,4 +1,171 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A vfio client that tests what a device promises.
+//! A vfio client that tries what a device promises, and tells the result as KTAP.
+//!
+//! Without a subcommand it runs its cases; the subcommands are small tools for the shell scripts
+//! beside it, which need an errno by name, a device that stays open, or the kernel's uevents.
 
-fn main() {}
+mod cases;
+mod device;
+mod kmsg;
+mod ktap;
+mod memory;
+mod serial;
+mod sysfs;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cases::{Case, World};
+use crate::device::Access;
+use crate::ktap::Report;
+use crate::sysfs::{Mdev, MdevType};
+
+/// Tries what a vfio device promises, and tells the result as KTAP on standard output.
+///
+/// Each case runs on a mediated device that the client creates, once for every type and every
+/// path asked for. The exit status is 0 when no case failed.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(subcommand)]
+    tool: Option<Tool>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// How the device is opened.
+    #[arg(long, value_enum, default_value_t = PathArg::Both)]
+    path: PathArg,
+    /// Runs only the cases whose full name contains this.
+    #[arg(long, value_name = "STR", default_value = "")]
+    filter: String,
+    /// Prints the names of the cases and runs none.
+    #[arg(long)]
+    list: bool,
+    /// Uses this device instead of creating one.
+    #[arg(long, value_name = "UUID", conflicts_with = "type")]
+    uuid: Option<String>,
+    /// Uses only this type; may be repeated.
+    #[arg(long, value_name = "TYPE")]
+    r#type: Vec<String>,
+    /// The parent, by its name in /sys/class/mdev_bus.
+    #[arg(long, value_name = "NAME", default_value = "migdev")]
+    parent: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PathArg {
+    /// /dev/vfio/GROUP and a type 1 container.
+    Group,
+    /// /dev/vfio/devices/vfioN and /dev/iommu.
+    Cdev,
+    /// One after the other.
+    Both,
+}
+
+impl PathArg {
+    fn ways(self) -> &'static [(&'static str, Access)] {
+        match self {
+            PathArg::Group => &[("group", Access::Group)],
+            PathArg::Cdev => &[("cdev", Access::Cdev)],
+            PathArg::Both => &[("group", Access::Group), ("cdev", Access::Cdev)],
+        }
+    }
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Writes a string to a file in one write(2); prints `ok COUNT` or the name of the errno.
+    WriteAttr(tools::WriteAttr),
+    /// Reads a file in one read(2); prints what came, or the name of the errno.
+    ReadAttr(tools::ReadAttr),
+    /// Opens a device, prints `open`, and keeps it until standard input ends.
+    Hold(tools::Hold),
+    /// Prints the kernel's uevents, one a line, for some seconds.
+    Uevents(tools::Uevents),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.tool {
+        Some(Tool::WriteAttr(tool)) => tool.run(),
+        Some(Tool::ReadAttr(tool)) => tool.run(),
+        Some(Tool::Hold(tool)) => tool.run(),
+        Some(Tool::Uevents(tool)) => tool.run(),
+        None if cli.run.list => {
+            list(&cli.run.filter);
+            true
+        }
+        None => run(&cli.run),
+    };
+    if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn list(filter: &str) {
+    for (group, case) in cases::all() {
+        let name = format!("{group}.{}", case.name);
+        if name.contains(filter) {
+            println!("{name}");
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> bool {
+    let devices = match devices(args) {
+        Ok(devices) => devices,
+        Err(text) => {
+            println!("KTAP version 1\n1..1\n# {text}\nnot ok 1 there is a device to try");
+            return false;
+        }
+    };
+    let mut planned: Vec<(String, World<'_>, &Case)> = Vec::new();
+    for mdev in &devices {
+        for (way, access) in args.path.ways() {
+            for (group, case) in cases::all() {
+                let name = format!("{} {way} {group}.{}", mdev.kind().name(), case.name);
+                let access = *access;
+                if name.contains(&args.filter) {
+                    planned.push((name, World { mdev, access }, case));
+                }
+            }
+        }
+    }
+    let mut report = Report::start(planned.len());
+    for (name, world, case) in &planned {
+        report.run(name, || (case.run)(world));
+    }
+    report.finish()
+}
+
+/// The devices to try: the one that was named, or a new one of each type.
+fn devices(args: &RunArgs) -> Result<Vec<Mdev>, String> {
+    if let Some(uuid) = &args.uuid {
+        return Mdev::existing(uuid)
+            .map(|mdev| vec![mdev])
+            .map_err(|errno| format!("no mediated device {uuid}: {errno}"));
+    }
+    let mut kinds = MdevType::all(&args.parent)
+        .map_err(|errno| format!("no mdev parent {}: {errno}", args.parent))?;
+    if !args.r#type.is_empty() {
+        for name in &args.r#type {
+            if !kinds.iter().any(|kind| kind.name() == *name) {
+                return Err(format!("{} has no type {name}", args.parent));
+            }
+        }
+        kinds.retain(|kind| args.r#type.contains(&kind.name()));
+    }
+    kinds
+        .iter()
+        .map(|kind| {
+            Mdev::create(kind).map_err(|errno| format!("no device of {}: {errno}", kind.name()))
+        })
+        .collect()
+}

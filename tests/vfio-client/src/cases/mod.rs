@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The cases: each is one promise of the device, and is named for it.
+
+use nix::errno::Errno;
+
+use crate::device::{Access, Device};
+use crate::ktap::Outcome;
+use crate::sysfs::Mdev;
+
+mod config;
+mod hostile;
+mod interrupts;
+mod irq_calls;
+mod lifecycle;
+mod msi;
+mod regions;
+mod reset;
+mod stress;
+mod third_party;
+mod uart;
+
+/// What a case works on.
+pub struct World<'a> {
+    /// The device, not open.
+    pub mdev: &'a Mdev,
+    /// The way to open it.
+    pub access: Access,
+}
+
+impl World<'_> {
+    /// Opens the device the way this run asks for.
+    ///
+    /// # Errors
+    ///
+    /// What the calls on the way answer.
+    pub fn open(&self) -> Result<Device, Errno> {
+        Device::open(self.mdev.path(), self.access)
+    }
+
+    /// The number of serial ports.
+    pub fn ports(&self) -> usize {
+        self.mdev.kind().ports()
+    }
+
+    /// The size of BAR 0: eight registers a port.
+    pub fn bar_size(&self) -> usize {
+        8 * self.ports()
+    }
+}
+
+/// A promise and how it is tried.
+pub struct Case {
+    /// The promise, as a name.
+    pub name: &'static str,
+    /// Tries it on a device that is closed and idle, and leaves it so.
+    pub run: fn(&World<'_>) -> Outcome,
+}
+
+/// Lists functions as cases under their own names.
+macro_rules! cases {
+    ($($name:ident),+ $(,)?) => {
+        /// The promises of this file.
+        pub const CASES: &[$crate::cases::Case] =
+            &[$($crate::cases::Case { name: stringify!($name), run: $name }),+];
+    };
+}
+
+use cases;
+
+/// All cases, each with the name of its group.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static Case)> {
+    [
+        ("regions", regions::CASES),
+        ("config", config::CASES),
+        ("uart", uart::CASES),
+        ("interrupts", interrupts::CASES),
+        ("msi", msi::CASES),
+        ("irq_calls", irq_calls::CASES),
+        ("reset", reset::CASES),
+        ("lifecycle", lifecycle::CASES),
+        ("third_party", third_party::CASES),
+        ("hostile", hostile::CASES),
+        ("stress", stress::CASES),
+    ]
+    .into_iter()
+    .flat_map(|(group, cases)| cases.iter().map(move |case| (group, case)))
+}

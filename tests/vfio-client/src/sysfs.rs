@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Mediated devices as sysfs shows them: types under a parent, devices under a type.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+/// A directory in a parent's `mdev_supported_types`.
+#[derive(Clone, Debug)]
+pub struct MdevType {
+    path: PathBuf,
+}
+
+impl MdevType {
+    /// All types of the parent, by name. The parent is a name in `/sys/class/mdev_bus`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` where no such parent is registered.
+    pub fn all(parent: &str) -> Result<Vec<Self>, Errno> {
+        let folder = Path::new("/sys/class/mdev_bus")
+            .join(parent)
+            .join("mdev_supported_types");
+        let mut types = Vec::new();
+        for entry in fs::read_dir(folder).map_err(errno_of)? {
+            types.push(MdevType {
+                path: entry.map_err(errno_of)?.path(),
+            });
+        }
+        types.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(types)
+    }
+
+    /// The directory's name, such as `migdev-serial1`.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The number of serial ports that a device of this type has.
+    pub fn ports(&self) -> usize {
+        let name = self.name();
+        if name.contains("serial2") || name.ends_with("-2") {
+            2
+        } else {
+            1
+        }
+    }
+}
+
+/// A mediated device. One that was created here is removed when it goes out of scope.
+#[derive(Debug)]
+pub struct Mdev {
+    path: PathBuf,
+    kind: MdevType,
+    created: bool,
+}
+
+impl Mdev {
+    /// Creates a device of the type under a fresh UUID.
+    ///
+    /// # Errors
+    ///
+    /// What the write to `create` answers; `ETIMEDOUT` when the device did not appear.
+    pub fn create(kind: &MdevType) -> Result<Self, Errno> {
+        let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").map_err(errno_of)?;
+        let uuid = uuid.trim();
+        fs::write(kind.path.join("create"), uuid).map_err(errno_of)?;
+        Ok(Mdev {
+            path: Path::new("/sys/bus/mdev/devices").join(uuid),
+            kind: kind.clone(),
+            created: true,
+        })
+    }
+
+    /// Takes a device that exists already, and leaves it there at the end.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` when there is none with this UUID.
+    pub fn existing(uuid: &str) -> Result<Self, Errno> {
+        let path = Path::new("/sys/bus/mdev/devices").join(uuid);
+        let kind = fs::canonicalize(path.join("mdev_type")).map_err(errno_of)?;
+        Ok(Mdev {
+            path,
+            kind: MdevType { path: kind },
+            created: false,
+        })
+    }
+
+    /// Its directory in `/sys/bus/mdev/devices`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &MdevType {
+        &self.kind
+    }
+
+    /// Its UUID, which is also its name in its group.
+    pub fn uuid(&self) -> String {
+        self.path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Removes it; returns when the kernel has.
+    ///
+    /// # Errors
+    ///
+    /// What the write to `remove` answers.
+    pub fn remove(mut self) -> Result<(), Errno> {
+        self.created = false;
+        remove(&self.path)
+    }
+}
+
+impl Drop for Mdev {
+    fn drop(&mut self) {
+        if self.created {
+            if let Err(errno) = remove(&self.path) {
+                println!("# {} was not removed: {errno}", self.path.display());
+            }
+        }
+    }
+}
+
+/// Writes to the `remove` file of a device's directory.
+///
+/// # Errors
+///
+/// What the write answers.
+pub fn remove(device: &Path) -> Result<(), Errno> {
+    fs::write(device.join("remove"), "1").map_err(errno_of)
+}
+
+/// The errno of an I/O error; `EIO` for one that has none.
+pub fn errno_of(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
