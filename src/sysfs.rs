@@ -71,6 +71,8 @@ pub(crate) struct File<D: Directory, A: Attribute<D::Owner>>(PhantomData<(D, A)>
 impl<D: Directory, A: Attribute<D::Owner>> File<D, A> {
     /// What sysfs knows of the file.
     pub(crate) const ATTRIBUTE: bindings::bin_attribute = bindings::bin_attribute {
+        // With lockdep an attribute has more fields.
+        #[allow(clippy::needless_update)]
         attr: bindings::attribute {
             name: kernel::str::as_char_ptr_in_const_context(A::NAME),
             mode: A::MODE,

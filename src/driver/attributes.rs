@@ -81,12 +81,7 @@ fn show(version: &Option<Version<'static>>, text: &mut dyn fmt::Write) -> Result
 }
 
 /// Compares the string of a source, `text`, with that of a kind. A refusal is logged for `place`, with every reason.
-fn store(
-    version: &Option<Version<'static>>,
-    text: &[u8],
-    shared: &Shared,
-    place: &CStr,
-) -> Result {
+fn store(version: &Option<Version<'static>>, text: &[u8], shared: &Shared, place: &CStr) -> Result {
     let version = version.as_ref().ok_or(ENODEV)?;
     migver::check(text, version).map_err(|refusal| {
         let class = refusal.class();

@@ -61,7 +61,8 @@ impl Interrupts {
     /// a VMM assigns when the guest enables MSI, and to INTx otherwise.
     pub(super) fn follow(&mut self, card: &model::Card) {
         self.msi.set(card.pending());
-        self.intx.set(card.intx_asserted() && !self.msi.is_enabled());
+        self.intx
+            .set(card.intx_asserted() && !self.msi.is_enabled());
     }
 
     /// Lets INTx be signalled again.

@@ -52,7 +52,8 @@ pub(super) static ALL: &[&Kind] = &[
             name: c"serial1-local",
             pretty_name: c"PCI serial card, 1 port, cannot migrate",
         },
-        description: "PCI serial card with one 16550A port in a loopback plug, for hosts it need not leave",
+        description:
+            "PCI serial card with one 16550A port in a loopback plug, for hosts it need not leave",
         ports: Ports::One,
         version: None,
     },

@@ -115,7 +115,7 @@ struct Tables<T: Driver>(PhantomData<T>);
 
 impl<T: Driver> Tables<T> {
     /// The files, ended by a null pointer.
-    const FILES: [*const bindings::bin_attribute; MAX_ATTRIBUTES + 1] = {
+    const FILES: &'static [*const bindings::bin_attribute; MAX_ATTRIBUTES + 1] = &{
         assert!(T::DEVICE_ATTRIBUTES.len() <= MAX_ATTRIBUTES);
         assert!(T::TYPE_ATTRIBUTES.len() <= MAX_ATTRIBUTES);
         let mut files = [null(); MAX_ATTRIBUTES + 1];
@@ -129,13 +129,13 @@ impl<T: Driver> Tables<T> {
 
     /// The one group of files.
     const GROUP: bindings::attribute_group = bindings::attribute_group {
-        bin_attrs: (&raw const *&Self::FILES).cast(),
+        bin_attrs: Self::FILES.as_ptr(),
         is_bin_visible: Some(Self::is_visible_callback),
         ..pin_init::zeroed()
     };
 
     /// The groups, ended by a null pointer.
-    const GROUPS: [*const bindings::attribute_group; 2] = [&Self::GROUP, null()];
+    const GROUPS: &'static [*const bindings::attribute_group; 2] = &[&Self::GROUP, null()];
 
     /// # Safety
     ///
@@ -161,5 +161,5 @@ impl<T: Driver> Tables<T> {
 
 /// Returns the groups of files that the driver core adds to each device of `T`.
 pub(super) fn device_groups<T: Driver>() -> *const *const bindings::attribute_group {
-    (&raw const *&Tables::<T>::GROUPS).cast()
+    Tables::<T>::GROUPS.as_ptr()
 }

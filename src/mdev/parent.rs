@@ -81,11 +81,11 @@ impl<T: Driver> Inner<T> {
         }
     }
 
-    /// Adds the files of the driver to the directories of the types, all or none.
+    /// Adds the files of the driver to the directories of the types. On an error some are there.
     fn create_attributes(&self) -> Result {
         for ty in &self.types {
             for attribute in T::TYPE_ATTRIBUTES {
-                attribute.create(ty).inspect_err(|_| self.remove_attributes())?;
+                attribute.create(ty)?;
             }
         }
         Ok(())
@@ -107,7 +107,11 @@ impl<T: Driver> Inner<T> {
         };
         if ret != 0 {
             // Whoever looks finds the files all the same.
-            dev_dbg!(self.as_ref(), "no uevent for the added files: error {}\n", ret);
+            dev_dbg!(
+                self.as_ref(),
+                "no uevent for the added files: error {}\n",
+                ret
+            );
         }
     }
 
@@ -184,7 +188,8 @@ impl<T: Driver> Parent<T> {
         }
 
         // SAFETY: The device is initialised; both strings are C strings, the first one the format of the second.
-        let ret = unsafe { bindings::dev_set_name(device, c"%s".as_char_ptr(), name.as_char_ptr()) };
+        let ret =
+            unsafe { bindings::dev_set_name(device, c"%s".as_char_ptr(), name.as_char_ptr()) };
         to_result(ret)
             // SAFETY: The device is initialised and has a name.
             .and_then(|()| to_result(unsafe { bindings::device_add(device) }))
@@ -208,6 +213,7 @@ impl<T: Driver> Parent<T> {
             return Err(error);
         }
 
+        // From here on dropping it undoes everything.
         let parent = Self(inner);
         parent.0.create_attributes()?;
         parent.0.announce();

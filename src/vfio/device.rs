@@ -59,7 +59,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn region_info(this: Pin<&Self>, index: u32) -> RegionInfo;
 
     /// Adds the capabilities of region `index`.
-    fn region_capabilities(_this: Pin<&Self>, _index: u32, _chain: &mut Capabilities<'_>) -> Result {
+    fn region_capabilities(
+        _this: Pin<&Self>,
+        _index: u32,
+        _chain: &mut Capabilities<'_>,
+    ) -> Result {
         Ok(())
     }
 

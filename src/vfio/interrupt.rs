@@ -35,9 +35,7 @@ impl Single {
             Data::None if set.count == 0 => Self::Disable,
             Data::None => Self::Now(true),
             Data::Bool(bools) => Self::Now(*bools.first().ok_or(EINVAL)?),
-            Data::EventFd(eventfds) => {
-                Self::Assign(eventfds.into_iter().next().ok_or(EINVAL)?)
-            }
+            Data::EventFd(eventfds) => Self::Assign(eventfds.into_iter().next().ok_or(EINVAL)?),
         };
         Ok((set.action, single))
     }

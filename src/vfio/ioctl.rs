@@ -51,7 +51,9 @@ pub(super) fn ioctl<T: Operations>(device: &Device<T>, command: u32, argument: U
 
 /// Takes the four words of an argument, the first of which says how long the argument is.
 fn copy_in(argument: UserPtr) -> Result<[u32; 4]> {
-    let words: [u32; 4] = UserSlice::new(argument, size_of::<[u32; 4]>()).reader().read()?;
+    let words: [u32; 4] = UserSlice::new(argument, size_of::<[u32; 4]>())
+        .reader()
+        .read()?;
     let [argsz, ..] = words;
     if (argsz as usize) < size_of_val(&words) {
         return Err(EINVAL);
@@ -60,12 +62,19 @@ fn copy_in(argument: UserPtr) -> Result<[u32; 4]> {
 }
 
 fn copy_out(argument: UserPtr, words: [u32; 4]) -> Result {
-    UserSlice::new(argument, size_of_val(&words)).writer().write(&words)
+    UserSlice::new(argument, size_of_val(&words))
+        .writer()
+        .write(&words)
 }
 
 fn get_info<T: Operations>(argument: UserPtr) -> Result {
     let [argsz, ..] = copy_in(argument)?;
-    let flags = c::VFIO_DEVICE_FLAGS_RESET | if T::IS_PCI { c::VFIO_DEVICE_FLAGS_PCI } else { 0 };
+    let flags = c::VFIO_DEVICE_FLAGS_RESET
+        | if T::IS_PCI {
+            c::VFIO_DEVICE_FLAGS_PCI
+        } else {
+            0
+        };
     copy_out(argument, [argsz, flags, T::NUM_REGIONS, T::NUM_IRQS])
 }
 

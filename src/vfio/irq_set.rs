@@ -74,8 +74,9 @@ impl Request {
         indexes: u32,
         info: impl FnOnce(u32) -> IrqInfo,
     ) -> Result<Self> {
-        let [argsz, flags, index, start, count] =
-            UserSlice::new(argument, HEADER).reader().read::<[u32; 5]>()?;
+        let [argsz, flags, index, start, count] = UserSlice::new(argument, HEADER)
+            .reader()
+            .read::<[u32; 5]>()?;
         let mut header = c::vfio_irq_set {
             argsz,
             flags,

@@ -151,7 +151,9 @@ impl Capabilities<'_> {
             words.push(area.offset, GFP_KERNEL)?;
             words.push(area.size, GFP_KERNEL)?;
         }
-        let raw = words.as_mut_ptr().cast::<c::vfio_region_info_cap_sparse_mmap>();
+        let raw = words
+            .as_mut_ptr()
+            .cast::<c::vfio_region_info_cap_sparse_mmap>();
         // SAFETY: The words begin with room for the head, which is aligned as they are.
         unsafe { raw.write(head) };
 
@@ -189,9 +191,21 @@ mod tests {
 
     #[test]
     fn a_place_is_a_region_and_an_offset_in_it() {
-        assert!(Place::new(0) == Ok(Place { index: 0, offset: 0 }));
+        assert!(
+            Place::new(0)
+                == Ok(Place {
+                    index: 0,
+                    offset: 0
+                })
+        );
         let config = (i64::from(super::super::pci::CONFIG_REGION) << 40) + 0x3c;
-        assert!(Place::new(config) == Ok(Place { index: 7, offset: 0x3c }));
+        assert!(
+            Place::new(config)
+                == Ok(Place {
+                    index: 7,
+                    offset: 0x3c
+                })
+        );
         assert!(Place::new(i64::MAX).is_ok_and(|place| place.offset == (1 << 40) - 1));
         assert!(Place::new(-1).is_err());
     }
@@ -202,12 +216,26 @@ mod tests {
         // SAFETY: `raw` is valid, and used through this alone until it is looked at below.
         let mut capabilities = unsafe { Capabilities::from_raw(&mut raw) };
         assert!(capabilities.add_type(3, 1).is_ok());
-        let areas = [SparseArea { offset: 0x1000, size: 0x2000 }, SparseArea { offset: 0x8000, size: 0x1000 }];
+        let areas = [
+            SparseArea {
+                offset: 0x1000,
+                size: 0x2000,
+            },
+            SparseArea {
+                offset: 0x8000,
+                size: 0x1000,
+            },
+        ];
         assert!(capabilities.add_sparse_mmap(&areas).is_ok());
 
         // SAFETY: The core allocated `size` bytes at `buf` for the two capabilities above.
         let bytes = unsafe { core::slice::from_raw_parts(raw.buf.cast::<u8>(), raw.size) };
-        let expected = [Some(c::VFIO_REGION_INFO_CAP_TYPE | 1 << 16), Some(16), Some(3), Some(1)];
+        let expected = [
+            Some(c::VFIO_REGION_INFO_CAP_TYPE | 1 << 16),
+            Some(16),
+            Some(3),
+            Some(1),
+        ];
         assert!([0, 4, 8, 12].map(|at| u32_at(bytes, at)) == expected);
         assert!(u32_at(bytes, 16) == Some(c::VFIO_REGION_INFO_CAP_SPARSE_MMAP | 1 << 16));
         assert!(u32_at(bytes, 24) == Some(2));
