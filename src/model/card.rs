@@ -23,6 +23,11 @@ pub enum Ports {
     Two,
 }
 
+/// How many of `len` bytes from `offset` on lie inside a space of `size` bytes.
+pub(super) fn transferred(size: usize, offset: usize, len: usize) -> usize {
+    size.saturating_sub(offset).min(len)
+}
+
 /// A PCI serial card with its ports and their plugs.
 ///
 /// Accesses are made with [`config_read`](Self::config_read), [`config_write`](Self::config_write),
@@ -88,29 +93,23 @@ impl Card {
 
     /// Reads BAR0 from byte `offset` on. Each byte is a register, with the side effects of reading it.
     pub fn io_read(&mut self, offset: usize, out: &mut [u8]) -> usize {
-        let mut count = 0;
         for (at, byte) in (offset..Self::io_len(self.ports)).zip(out.iter_mut()) {
-            let Some(uart) = self.uarts.get_mut(at / uart::REGISTERS) else {
-                break;
-            };
-            *byte = uart.read(at % uart::REGISTERS);
-            count += 1;
+            if let Some(uart) = self.uarts.get_mut(at / uart::REGISTERS) {
+                *byte = uart.read(at % uart::REGISTERS);
+            }
         }
-        count
+        transferred(Self::io_len(self.ports), offset, out.len())
     }
 
     /// Writes BAR0 from byte `offset` on. Each byte is a register, with the side effects of writing it.
     pub fn io_write(&mut self, offset: usize, data: &[u8]) -> usize {
-        let mut count = 0;
         for (at, byte) in (offset..Self::io_len(self.ports)).zip(data.iter()) {
-            let Some(uart) = self.uarts.get_mut(at / uart::REGISTERS) else {
-                break;
-            };
-            // INVARIANT: `at` is below the length of BAR0, so the port is one the card has.
-            uart.write(at % uart::REGISTERS, *byte);
-            count += 1;
+            if let Some(uart) = self.uarts.get_mut(at / uart::REGISTERS) {
+                // INVARIANT: `at` is below the length of BAR0, so the port is one the card has.
+                uart.write(at % uart::REGISTERS, *byte);
+            }
         }
-        count
+        transferred(Self::io_len(self.ports), offset, data.len())
     }
 
     /// Whether a port asserts its interrupt, before configuration space has its say.

@@ -11,6 +11,7 @@
 //! register is kept for software to read back, and consulted by nothing here.
 
 use super::card::{
+    transferred,
     Card,
     Ports, //
 };
@@ -186,18 +187,16 @@ impl Config {
     ///
     /// `pending` is what the interrupt status bit of the status register reads.
     pub fn read(&self, offset: usize, out: &mut [u8], pending: bool) -> usize {
-        let mut count = 0;
-        for (out, (at, byte)) in out
-            .iter_mut()
-            .zip(self.bytes.iter().enumerate().skip(offset))
-        {
-            *out = match at {
-                STATUS if pending => byte | STATUS_INTERRUPT,
-                _ => *byte,
+        for (at, out) in (offset..LEN).zip(out.iter_mut()) {
+            let live = match at {
+                STATUS if pending => STATUS_INTERRUPT,
+                _ => 0,
             };
-            count += 1;
+            if let Some(byte) = self.bytes.get(at) {
+                *out = byte | live;
+            }
         }
-        count
+        transferred(LEN, offset, out.len())
     }
 
     /// Writes `data` from `offset` on, and returns how many bytes it took: fewer than given at the end.
@@ -205,17 +204,17 @@ impl Config {
     /// Bytes and bits that software cannot change are taken, and have no effect.
     pub fn write(&mut self, offset: usize, data: &[u8]) -> usize {
         let layout = Layout::of(self.ports);
-        let masks = layout.writable.iter().zip(layout.clearable.iter());
-        let mut count = 0;
-        for (data, (byte, (writable, clearable))) in data
-            .iter()
-            .zip(self.bytes.iter_mut().zip(masks).skip(offset))
-        {
-            // INVARIANT: Only bits of the two masks change.
-            *byte = (*byte & !writable | data & writable) & !(data & clearable);
-            count += 1;
+        for (at, data) in (offset..LEN).zip(data.iter()) {
+            if let (Some(byte), Some(writable), Some(clearable)) = (
+                self.bytes.get_mut(at),
+                layout.writable.get(at),
+                layout.clearable.get(at),
+            ) {
+                // INVARIANT: Only bits of the two masks change.
+                *byte = (*byte & !writable | data & writable) & !(data & clearable);
+            }
         }
-        count
+        transferred(LEN, offset, data.len())
     }
 
     /// Whether the command register forbids the card to assert INTx#.

@@ -119,7 +119,7 @@ impl Fifo {
         // INVARIANT: The first blank slot is filled, and counted; at `FIFO_LEN` there is none.
         if let Some(slot) = self.slots.get_mut(self.len) {
             *slot = character;
-            self.len += 1;
+            self.len = self.len.saturating_add(1);
         }
     }
 
