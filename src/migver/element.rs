@@ -2,6 +2,8 @@
 
 //! The parts of a version string that are more than a name.
 
+use super::text;
+
 use core::fmt;
 
 /// The guest-visible ABI: what a guest's driver can see of the device.
@@ -80,7 +82,7 @@ impl Rule {
         }
     }
 
-    fn from_str(text: &str) -> Option<Self> {
+    fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rule| rule.as_str() == text)
     }
 }
@@ -103,12 +105,14 @@ impl<'a> Parameter<'a> {
 
     /// Reads back an element that was accepted before.
     pub(super) fn from_element(element: &'a str) -> Option<Self> {
-        let (name, rest) = element.strip_prefix(Self::PREFIX)?.split_once('=')?;
-        let (rule, value) = rest.split_once(':')?;
+        let (name, rest) = element
+            .strip_prefix(Self::PREFIX)
+            .and_then(|rest| text::split_once(rest, b'='))?;
+        let (rule, value) = text::split_once(rest, b':')?;
         Some(Self {
             name,
-            rule: Rule::from_str(rule)?,
-            value: value.parse().ok()?,
+            rule: Rule::from_text(rule)?,
+            value: text::number(value)?,
         })
     }
 }
@@ -142,7 +146,7 @@ impl Marking {
         }
     }
 
-    fn from_str(text: &str) -> Option<Self> {
+    fn from_text(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mark| mark.as_str() == text)
     }
 }
@@ -165,11 +169,13 @@ impl<'a> Extension<'a> {
 
     /// Reads back an element that was accepted before.
     pub(super) fn from_element(element: &'a str) -> Option<Self> {
-        let (name, rest) = element.strip_prefix(Self::PREFIX)?.split_once('=')?;
-        let (marking, value) = rest.split_once(':')?;
+        let (name, rest) = element
+            .strip_prefix(Self::PREFIX)
+            .and_then(|rest| text::split_once(rest, b'='))?;
+        let (marking, value) = text::split_once(rest, b':')?;
         Some(Self {
             name,
-            marking: Marking::from_str(marking)?,
+            marking: Marking::from_text(marking)?,
             value,
         })
     }

@@ -4,14 +4,14 @@
 //! driver's own constants.
 
 use super::{
+    text,
     Extension,
     Parameter, //
 };
 
 use core::{
     iter::Copied,
-    slice,
-    str::Split, //
+    slice, //
 };
 
 /// Where a list lies.
@@ -28,10 +28,9 @@ pub(super) enum List<'a, T> {
 }
 
 impl<'a, T: Copy> List<'a, T> {
-    fn items(&self, separator: char) -> Items<'a, T> {
+    fn items(&self, separator: u8) -> Items<'a, T> {
         match *self {
-            Self::Text("") => Items::Slice([].iter().copied()),
-            Self::Text(text) => Items::Text(text.split(separator)),
+            Self::Text(rest) => Items::Text { rest, separator },
             Self::Slice(slice) => Items::Slice(slice.iter().copied()),
         }
     }
@@ -39,32 +38,37 @@ impl<'a, T: Copy> List<'a, T> {
 
 impl<'a> List<'a, &'a str> {
     pub(super) fn names(&self) -> Names<'a> {
-        Names(self.items('+'))
+        Names(self.items(b'+'))
     }
 }
 
 impl<'a> List<'a, Parameter<'a>> {
     pub(super) fn parameters(&self) -> Parameters<'a> {
-        Parameters(self.items(','))
+        Parameters(self.items(b','))
     }
 }
 
 impl<'a> List<'a, Extension<'a>> {
     pub(super) fn extensions(&self) -> Extensions<'a> {
-        Extensions(self.items(','))
+        Extensions(self.items(b','))
     }
 }
 
 #[derive(Clone, Debug)]
 enum Items<'a, T> {
-    Text(Split<'a, char>),
+    Text { rest: &'a str, separator: u8 },
     Slice(Copied<slice::Iter<'a, T>>),
 }
 
 impl<'a, T: Copy> Items<'a, T> {
     fn next(&mut self, read: fn(&'a str) -> Option<T>) -> Option<T> {
         match self {
-            Self::Text(elements) => elements.next().and_then(read),
+            Self::Text { rest: "", .. } => None,
+            Self::Text { rest, separator } => {
+                let (element, others) = text::split_once(rest, *separator).unwrap_or((rest, ""));
+                *rest = others;
+                read(element)
+            }
             Self::Slice(items) => items.next(),
         }
     }

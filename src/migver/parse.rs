@@ -23,8 +23,6 @@ use super::{
     SCHEMA, //
 };
 
-use core::str::FromStr;
-
 /// Reads a whole text. See [`Version::parse`].
 pub(super) fn version(text: &[u8]) -> Result<Version<'_>, ParseError> {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -34,7 +32,7 @@ pub(super) fn version(text: &[u8]) -> Result<Version<'_>, ParseError> {
     let mut cursor = Cursor::new(text)?;
 
     cursor.literal("migver:")?;
-    let schema = cursor.number(Expected::Number32)?;
+    let schema = cursor.number32()?;
     if schema != SCHEMA {
         return Err(cursor.other_schema(schema));
     }
@@ -132,12 +130,7 @@ impl<'a> Cursor<'a> {
 
     /// Moves over all bytes from here on that belong, and returns them.
     fn run(&mut self, belongs: impl Fn(u8) -> bool) -> &'a str {
-        let end = self
-            .rest
-            .bytes()
-            .position(|byte| !belongs(byte))
-            .unwrap_or(self.rest.len());
-        let (run, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
+        let (run, rest) = text::split(self.rest, belongs);
         self.rest = rest;
         run
     }
@@ -148,14 +141,18 @@ impl<'a> Cursor<'a> {
         start.get(..length).unwrap_or("")
     }
 
-    fn number<N: FromStr>(&mut self, expected: Expected) -> Result<N, ParseError> {
+    fn number64(&mut self) -> Result<u64, ParseError> {
         let at = self.at();
         let digits = self.run(|byte| byte.is_ascii_digit());
-        let canonical = digits == "0" || !digits.starts_with('0');
-        match digits.parse() {
-            Ok(number) if canonical => Ok(number),
-            _ => Err(self.expected(at, expected)),
-        }
+        text::number(digits).ok_or_else(|| self.expected(at, Expected::Number64))
+    }
+
+    fn number32(&mut self) -> Result<u32, ParseError> {
+        let at = self.at();
+        let digits = self.run(|byte| byte.is_ascii_digit());
+        text::number(digits)
+            .and_then(|number| number.try_into().ok())
+            .ok_or_else(|| self.expected(at, Expected::Number32))
     }
 
     fn name(&mut self) -> Result<&'a str, ParseError> {
@@ -179,19 +176,19 @@ impl<'a> Cursor<'a> {
     }
 
     fn abi(&mut self) -> Result<Abi, ParseError> {
-        let major = self.number(Expected::Number32)?;
+        let major = self.number32()?;
         self.literal(".")?;
-        let minor = self.number(Expected::Number32)?;
+        let minor = self.number32()?;
         Ok(Abi { major, minor })
     }
 
     fn stream(&mut self) -> Result<Stream, ParseError> {
-        let writes = self.number(Expected::Number32)?;
+        let writes = self.number32()?;
         self.literal(":")?;
         let at = self.at();
-        let oldest = self.number(Expected::Number32)?;
+        let oldest = self.number32()?;
         self.literal("-")?;
-        let newest = self.number(Expected::Number32)?;
+        let newest = self.number32()?;
         let stream = Stream {
             writes,
             oldest,
@@ -248,7 +245,7 @@ impl<'a> Cursor<'a> {
         let mut previous = "";
         while let Some(rest) = self
             .rest
-            .strip_prefix(',')
+            .strip_prefix(",")
             .and_then(|rest| rest.strip_prefix(prefix))
         {
             self.rest = rest;
@@ -257,7 +254,7 @@ impl<'a> Cursor<'a> {
             value(self)?;
         }
         let elements = self.since(start);
-        Ok(elements.strip_prefix(',').unwrap_or(elements))
+        Ok(elements.strip_prefix(",").unwrap_or(elements))
     }
 
     fn parameter(&mut self) -> Result<(), ParseError> {
@@ -266,7 +263,7 @@ impl<'a> Cursor<'a> {
         if !Rule::ALL.iter().any(|known| known.as_str() == rule) || !self.skip(":") {
             return Err(self.expected(at, Expected::Rule));
         }
-        self.number::<u64>(Expected::Number64)?;
+        self.number64()?;
         Ok(())
     }
 

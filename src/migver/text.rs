@@ -102,6 +102,57 @@ pub(super) const fn order(left: &str, right: &str) -> Ordering {
     }
 }
 
+/// Splits `text` after its longest beginning all of whose bytes `belong`.
+pub(super) fn split(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
+    let mut rest = text.as_bytes();
+    let mut length: usize = 0;
+    while let [byte, tail @ ..] = rest {
+        if !belongs(*byte) {
+            break;
+        }
+        length = length.saturating_add(1);
+        rest = tail;
+    }
+    // All of our text is ASCII, so that it can be split anywhere.
+    match (text.get(..length), text.get(length..)) {
+        (Some(before), Some(rest)) => (before, rest),
+        _ => (text, ""),
+    }
+}
+
+/// Splits `text` before and after the first `separator` in it.
+pub(super) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let (before, rest) = split(text, |byte| byte != separator);
+    match rest.as_bytes() {
+        [_, ..] => Some((before, rest.get(1..)?)),
+        [] => None,
+    }
+}
+
+/// Returns the number of which `text` is the only spelling: decimal digits without leading zeros.
+pub(super) const fn number(text: &str) -> Option<u64> {
+    let mut rest = text.as_bytes();
+    if matches!(rest, [] | [b'0', _, ..]) {
+        return None;
+    }
+    let mut number: u64 = 0;
+    while let [byte, tail @ ..] = rest {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        let digit = byte.saturating_sub(b'0') as u64;
+        number = match number.checked_mul(10) {
+            Some(tens) => match tens.checked_add(digit) {
+                Some(sum) => sum,
+                None => return None,
+            },
+            None => return None,
+        };
+        rest = tail;
+    }
+    Some(number)
+}
+
 /// Returns the number of decimal digits of `number`.
 pub(super) const fn digits(mut number: u64) -> usize {
     let mut count: usize = 1;
@@ -172,6 +223,27 @@ mod tests {
             for right in names {
                 assert!(order(left, right) == left.cmp(right));
             }
+        }
+    }
+
+    #[test]
+    fn splits_before_the_first_byte_that_does_not_belong() {
+        assert!(split("", is_name) == ("", ""));
+        assert!(split("a=b", is_name) == ("a", "=b"));
+        assert!(split("=b", is_name) == ("", "=b"));
+        assert!(split("ab", is_name) == ("ab", ""));
+        assert!(split_once("a=b=c", b'=') == Some(("a", "b=c")));
+        assert!(split_once("a=", b'=') == Some(("a", "")));
+        assert!(split_once("a", b'=').is_none());
+    }
+
+    #[test]
+    fn reads_one_spelling_of_each_number() {
+        assert!(number("0") == Some(0));
+        assert!(number("10") == Some(10));
+        assert!(number("18446744073709551615") == Some(u64::MAX));
+        for text in ["", "00", "01", "+1", "-1", "1a", "18446744073709551616"] {
+            assert!(number(text).is_none());
         }
     }
 
