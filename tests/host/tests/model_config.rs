@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Configuration space keeps what software may change, and nothing else, whatever is written.
+
+mod support;
+
+use migdev_model::{
+    Card,
+    Ports, //
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use support::{
+    access,
+    any_ports,
+    cases,
+    config_read,
+    peek,
+    Access, //
+};
+
+/// Double words that are not read-only zero: offset, what is fixed, and what software may write.
+fn registers(ports: Ports) -> Vec<(usize, u32, u32)> {
+    let (id, address) = match ports {
+        Ports::One => (0x0002_1b36, 0xffff_fff8),
+        Ports::Two => (0x0003_1b36, 0xffff_fff0),
+    };
+    vec![
+        (0x00, id, 0),
+        (0x04, 0x0010_0000, 0x0000_0545),
+        (0x08, 0x0700_0201, 0),
+        (0x0c, 0, 0x0000_ffff),
+        (0x10, 0x0000_0001, address),
+        (0x2c, 0x1100_1af4, 0),
+        (0x34, 0x0000_0040, 0),
+        (0x3c, 0x0000_0100, 0x0000_00ff),
+        (0x40, 0x0080_0005, 0x0001_0000),
+        (0x44, 0, 0xffff_fffc),
+        (0x48, 0, 0xffff_ffff),
+        (0x4c, 0, 0x0000_ffff),
+    ]
+}
+
+/// A byte of configuration space: what is fixed in it, and what software may write.
+fn byte(ports: Ports, offset: usize) -> (u8, u8) {
+    registers(ports)
+        .into_iter()
+        .find(|register| register.0 == offset / 4 * 4)
+        .map_or((0, 0), |(_, fixed, writable)| {
+            let shift = offset % 4 * 8;
+            ((fixed >> shift) as u8, (writable >> shift) as u8)
+        })
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn every_bit_is_fixed_or_what_was_last_written(
+        ports in any_ports(),
+        accesses in vec(access(), 0..60),
+    ) {
+        let mut card = Card::new(ports);
+        let mut written = [0; 256];
+        for access in &accesses {
+            access.apply(&mut card);
+            if let Access::ConfigWrite(offset, data) = access {
+                for (at, byte) in data.iter().enumerate() {
+                    if let Some(slot) = offset.checked_add(at).and_then(|at| written.get_mut(at)) {
+                        *slot = *byte;
+                    }
+                }
+            }
+        }
+        let interrupt = (0..Card::io_len(ports) / 8).any(|port| peek(&card, port * 8 + 2) & 1 == 0);
+        for (offset, value) in config_read(&mut card, 0, 256).into_iter().enumerate() {
+            let (fixed, writable) = byte(ports, offset);
+            let live = if offset == 0x06 && interrupt { 0x08 } else { 0 };
+            prop_assert_eq!(value, fixed | written[offset] & writable | live, "at {:#x}", offset);
+        }
+    }
+
+    #[test]
+    fn each_bar_tells_its_size(ports in any_ports(), address in any::<u32>()) {
+        let mut card = Card::new(ports);
+        for bar in 0..6 {
+            let size = if bar == 0 { Card::io_len(ports) as u32 } else { 0 };
+            card.config_write(0x10 + 4 * bar, &[0xff; 4]);
+            let mask = config_read(&mut card, 0x10 + 4 * bar, 4);
+            let mask = u32::from_le_bytes(mask.try_into().expect("four bytes"));
+            prop_assert_eq!((mask & !3).wrapping_neg(), size);
+            prop_assert_eq!(mask & 3, u32::from(size != 0));
+
+            card.config_write(0x10 + 4 * bar, &address.to_le_bytes());
+            let kept = config_read(&mut card, 0x10 + 4 * bar, 4);
+            prop_assert_eq!(
+                u32::from_le_bytes(kept.try_into().expect("four bytes")) & !3,
+                address & mask & !3
+            );
+        }
+    }
+}
+
+#[test]
+fn the_list_of_capabilities_is_one_msi() {
+    let mut card = Card::new(Ports::One);
+    assert_ne!(config_read(&mut card, 0x06, 1)[0] & 0x10, 0);
+    let at = usize::from(config_read(&mut card, 0x34, 1)[0]);
+    assert!(at >= 0x40 && at % 4 == 0);
+    assert_eq!(config_read(&mut card, at, 2), [0x05, 0x00]);
+}
+
+#[test]
+fn linux_takes_the_card_by_its_class_and_its_one_io_bar() {
+    // The rules of serial_pci_guess_board() in drivers/tty/serial/8250/8250_pci.c.
+    for (ports, count) in [(Ports::One, 1), (Ports::Two, 2)] {
+        let mut card = Card::new(ports);
+        let class = config_read(&mut card, 0x09, 3);
+        assert_eq!(class[2], 0x07);
+        assert_eq!(class[1], 0x00);
+        assert!(class[0] <= 6);
+        let io_bars = (0..6)
+            .filter(|bar| config_read(&mut card, 0x10 + 4 * bar, 1)[0] & 1 == 1)
+            .count();
+        assert_eq!(io_bars, 1);
+        assert_eq!(Card::io_len(ports) / 8, count);
+    }
+}
