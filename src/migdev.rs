@@ -9,6 +9,7 @@
 //!   small ones; all of the unsafe code is there;
 //! - DRIVER, which puts PURE behind BINDING: [`driver`].
 
+use core::borrow::Borrow;
 use kernel::prelude::*;
 
 mod bindings;
@@ -48,8 +49,11 @@ struct Migdev {
 
 impl kernel::Module for Migdev {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        // Linux 7.2 lends the value, 7.3 copies it.
+        let max_instances = module_parameters::max_instances.value();
+
         Ok(Self {
-            _driver: driver::Driver::new(module, *module_parameters::max_instances.value_ref())?,
+            _driver: driver::Driver::new(module, *Borrow::<u32>::borrow(&max_instances))?,
         })
     }
 }

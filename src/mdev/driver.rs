@@ -67,6 +67,12 @@ pub trait Driver: Sized + Send + Sync + 'static {
     fn description(ty: &Type<Self>, text: &mut dyn fmt::Write) -> Result;
 }
 
+/// Returns the error of a [`Driver::probe`] for which no instance is left: `EUSERS`, as mdev itself has it.
+pub fn no_instances_left() -> Error {
+    // CAST: An errno is a small number.
+    Error::from_errno(-(bindings::EUSERS as c_int))
+}
+
 /// The registration of a vendor driver with the mdev bus. Parents share it; the last one that goes ends it.
 #[pin_data(PinnedDrop)]
 pub struct DriverRegistration<T: Driver> {

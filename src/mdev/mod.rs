@@ -29,6 +29,7 @@ pub use self::{
     },
     device::Device,
     driver::{
+        no_instances_left,
         Driver,
         DriverRegistration, //
     },

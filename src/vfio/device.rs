@@ -13,7 +13,10 @@ use super::{
 use crate::bindings as c;
 use core::{
     alloc::Layout,
-    mem::offset_of,
+    mem::{
+        offset_of,
+        MaybeUninit, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
@@ -140,8 +143,9 @@ impl<T: Operations> Device<T> {
             irqfd <- Irqfd::new(),
             parent: parent.into(),
         });
-        // SAFETY: `inner` is valid for writes and stays where it is. If this fails it is not used.
-        if let Err(error) = unsafe { pin_init::raw_try_init(inner, init) } {
+        // SAFETY: `inner` is valid for writes and stays where it is; the reference is not kept.
+        let slot: &'static mut MaybeUninit<Inner<T>> = unsafe { &mut *inner.cast() };
+        if let Err(error) = slot.write_pin_init(init) {
             // SAFETY: The one reference is ours. The table has no release that would drop `inner`.
             unsafe { bindings::put_device(&raw mut (*raw).device) };
             return Err(error);
