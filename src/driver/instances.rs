@@ -46,7 +46,9 @@ impl Instances {
     pub(super) fn claim(self: &Arc<Self>) -> Result<Claim> {
         let mut available = self.available();
         loop {
-            let fewer = available.checked_sub(1).ok_or_else(mdev::no_instances_left)?;
+            let fewer = available
+                .checked_sub(1)
+                .ok_or_else(mdev::no_instances_left)?;
             match self.available.cmpxchg(available, fewer, Full) {
                 // INVARIANT: One less, for the claim that is returned.
                 Ok(_) => return Ok(Claim(self.clone())),
@@ -77,7 +79,9 @@ mod tests {
         let first = instances.claim()?;
         let _second = instances.claim()?;
         assert_eq!(instances.available(), 0);
-        assert!(instances.claim().is_err_and(|error| error == mdev::no_instances_left()));
+        assert!(instances
+            .claim()
+            .is_err_and(|error| error == mdev::no_instances_left()));
 
         drop(first);
         assert_eq!(instances.available(), 1);
