@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The document on version strings says what the code does: every example in it is tried, and its
+//! grammar takes what the code takes.
+
+#[path = "migver_support/abnf.rs"]
+mod abnf;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path, //
+};
+
+use abnf::Grammar;
+use migver::{
+    check,
+    compare,
+    Class,
+    Expected,
+    ParseError,
+    Version,
+    MAX_LEN,
+    MAX_NAME_LEN, //
+};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select, //
+};
+
+fn document() -> String {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Documentation/migration-version.rst");
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The literal blocks that stand under lines which end like `opening`.
+fn blocks(document: &str, opening: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = document.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line != opening {
+            continue;
+        }
+        let mut block = String::new();
+        while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("    ")) {
+            block += line;
+            block += "\n";
+        }
+        blocks.push(block);
+    }
+    blocks
+}
+
+fn grammar() -> Grammar {
+    let blocks = blocks(&document(), ".. code-block:: abnf");
+    assert_eq!(blocks.len(), 1);
+    Grammar::read(&blocks[0])
+}
+
+/// An example: what is asked, and what the document says is answered.
+#[derive(Debug, Default)]
+struct Example {
+    text: Option<String>,
+    source: Option<String>,
+    destination: Option<String>,
+    verdict: Option<String>,
+    reasons: Vec<String>,
+}
+
+impl Example {
+    /// Reads a block whose lines each begin with what they are, or [`None`] for other blocks.
+    fn read(block: &str) -> Option<Self> {
+        let mut example = Self::default();
+        for line in block.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (what, value) = line.split_once("  ")?;
+            let value = value.trim().to_string();
+            match what {
+                "text" => example.text = Some(value),
+                "source" => example.source = Some(value),
+                "destination" => example.destination = Some(value),
+                "verdict" => example.verdict = Some(value),
+                "reason" | "" => example.reasons.push(value),
+                other => panic!("an example has no {other}"),
+            }
+        }
+        Some(example)
+    }
+
+    /// Asks the code, and returns the errno that it gives.
+    fn try_out(&self) -> String {
+        let verdict = self.verdict.clone().expect("an example has a verdict");
+        if let Some(text) = &self.text {
+            let error = Version::parse(text.as_bytes()).expect_err(text);
+            assert_eq!(error.class().errno_name(), verdict, "{text}");
+            assert_eq!([error.to_string()], self.reasons[..]);
+            return verdict;
+        }
+        let source_text = self.source.as_ref().expect("an example has a source");
+        let destination = self
+            .destination
+            .as_ref()
+            .expect("an example has a destination");
+        let source = Version::parse(source_text.as_bytes()).expect(source_text);
+        let destination = Version::parse(destination.as_bytes()).expect(destination);
+        let reasons: Vec<_> = compare(&source, &destination)
+            .reasons()
+            .map(|reason| reason.to_string())
+            .collect();
+        assert_eq!(reasons, self.reasons, "{source_text}");
+        let given = match check(source_text.as_bytes(), &destination) {
+            Ok(()) => "ok",
+            Err(refusal) => refusal.class().errno_name(),
+        };
+        assert_eq!(given, verdict, "{source_text}");
+        verdict
+    }
+}
+
+#[test]
+fn every_example_is_true() {
+    let mut verdicts = BTreeSet::new();
+    let mut strings = 0;
+    for block in blocks(&document(), "::") {
+        match Example::read(&block) {
+            Some(example) => {
+                verdicts.insert(example.try_out());
+            }
+            None => {
+                let text = block.trim();
+                let version = Version::parse(text.as_bytes());
+                assert!(
+                    version.is_ok_and(|version| version.to_string() == text),
+                    "{text}"
+                );
+                strings += 1;
+            }
+        }
+    }
+    assert_eq!(strings, 1);
+    // A string that is too long would not fit a page.
+    let expected = ["ok", "EINVAL", "EXDEV", "EPROTO", "EOPNOTSUPP", "ERANGE"];
+    assert_eq!(verdicts, BTreeSet::from(expected.map(String::from)));
+}
+
+#[test]
+fn the_numbers_in_the_text_are_those_of_the_code() {
+    let document = document();
+    for claim in [
+        format!("A string has at most {MAX_LEN} bytes."),
+        format!("A name has at most {MAX_NAME_LEN} bytes."),
+        format!("1*{MAX_NAME_LEN}("),
+        format!("A number is at most {}; ", u32::MAX),
+        format!("{}.", u64::MAX),
+        format!("more than {MAX_LEN} bytes"),
+    ] {
+        assert!(document.contains(&claim), "{claim}");
+    }
+}
+
+#[test]
+fn the_table_of_errors_is_that_of_the_code() {
+    let document = document();
+    let rows: Vec<_> = document
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let (class, errno) = (words.next()?, words.next()?);
+            let known = Class::ALL.iter().any(|known| known.name() == class);
+            (known && errno.starts_with('E')).then(|| (class.to_string(), errno.to_string()))
+        })
+        .collect();
+    let expected: Vec<_> = Class::ALL
+        .iter()
+        .map(|class| (class.name().to_string(), class.errno_name().to_string()))
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn the_grammar_is_closed() {
+    assert_eq!(grammar().undefined(), BTreeSet::new());
+}
+
+/// Whether an error is about one of the rules that the document says are not in the grammar.
+fn is_outside_the_grammar(error: &ParseError) -> bool {
+    match *error {
+        ParseError::TooLong { .. } => true,
+        // The grammar has a rule for these, to which it is not bound.
+        ParseError::Schema { .. } => true,
+        ParseError::Malformed {
+            expected, found, ..
+        } => match expected {
+            Expected::Ascending | Expected::Range | Expected::Taken => true,
+            // A number that is canonical, and too large.
+            Expected::Number32 | Expected::Number64 => {
+                found.is_some_and(|byte| byte.is_ascii_digit())
+            }
+            Expected::Name => found.is_some_and(|byte| byte.is_ascii_alphanumeric()),
+            _ => false,
+        },
+    }
+}
+
+fn assert_agreement(grammar: &Grammar, text: &[u8]) {
+    let shown = String::from_utf8_lossy(text);
+    match Version::parse(text) {
+        Ok(_) => assert!(grammar.matches("schema-1", text), "{shown}"),
+        Err(error @ ParseError::Schema { .. }) => {
+            assert!(grammar.matches("other-schema", text), "{shown}: {error}");
+        }
+        Err(error) => {
+            // In the grammar and refused: then it is for a rule that is not in the grammar.
+            if grammar.matches("schema-1", text) {
+                assert!(is_outside_the_grammar(&error), "{shown}: {error}");
+            }
+        }
+    }
+}
+
+/// Texts in and near the grammar.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let heads = &[
+        "migver:1,vendor=a,model=a,abi=1.0,stream=1:0-2",
+        "migver:1,vendor=a,model=a,abi=1.0",
+        "migver:1,vendor=a",
+        "migver:",
+        "",
+    ];
+    let pieces = &[
+        "1",
+        "0",
+        "10",
+        "4294967296",
+        "99999999999999999999",
+        "migver:2,",
+        ",model=",
+        ",stream=",
+        ",needs=a",
+        ",takes=a",
+        ",needs=",
+        ",takes=",
+        "+b",
+        "+",
+        ",param.",
+        ",param.a=eq:",
+        "=le:0",
+        "=ge:",
+        ",ext.",
+        ",ext.a=may:",
+        "=must:x",
+        "a",
+        "b",
+        "c-d",
+        "-",
+        ".",
+        "_",
+        ":",
+        ",",
+        "=",
+        "A",
+        "/",
+        "\n",
+    ];
+    (select(&heads[..]), vec(select(&pieces[..]), 0..8))
+        .prop_map(|(head, pieces)| format!("{head}{}", pieces.concat()).into_bytes())
+}
+
+#[test]
+fn the_grammar_takes_what_the_code_takes() {
+    let grammar = grammar();
+    let config = ProptestConfig {
+        cases: 4000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(text in text())| {
+        // The newline at the end is not part of the string.
+        assert_agreement(&grammar, text.strip_suffix(b"\n").unwrap_or(&text));
+    });
+}
+
+#[test]
+fn the_grammar_and_the_code_break_a_string_at_the_same_bytes() {
+    let grammar = grammar();
+    let text = b"migver:1,vendor=a.b,model=c,abi=1.0,stream=1:1-1,needs=a,takes=a+b-c,\
+                 param.p=eq:10,param.q=le:0,ext.e=may:A+b:1,ext.f=must:0";
+    assert!(grammar.matches("version-string", text));
+    for at in 0..text.len() {
+        assert_agreement(&grammar, &text[..at]);
+        for byte in b"09az.-+,:=_A\xff" {
+            let mut changed = text.to_vec();
+            changed[at] = *byte;
+            assert_agreement(&grammar, &changed);
+            changed = text.to_vec();
+            changed.insert(at, *byte);
+            assert_agreement(&grammar, &changed);
+        }
+    }
+}
