@@ -23,7 +23,7 @@ toolchain() {
 	local assignments
 	assignments=$("$TOP/tools/setup/toolchain")
 	eval "$assignments"
-	export RUSTC CARGO_TARGET_DIR=$TOP/build/cargo
+	export RUSTC RUSTDOC CARGO_TARGET_DIR=$TOP/build/cargo
 }
 
 # rust_files: the project's Rust sources, one a line.
