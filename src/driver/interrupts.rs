@@ -19,6 +19,9 @@ use kernel::prelude::*;
 pub(super) struct Interrupts {
     intx: Level,
     msi: Edge,
+    /// Never signalled: nothing can go wrong with a card without hardware. But a VMM that cannot listen for errors
+    /// warns its user at each start.
+    error: Notification,
     request: Notification,
 }
 
@@ -28,6 +31,7 @@ impl Interrupts {
         Self {
             intx: Level::new(),
             msi: Edge::new(),
+            error: Notification::new(),
             request: Notification::new(),
         }
     }
@@ -36,7 +40,7 @@ impl Interrupts {
     pub(super) fn info(index: u32) -> IrqInfo {
         match index {
             pci::INTX_IRQ => IrqInfo::LEVEL,
-            pci::MSI_IRQ | pci::REQ_IRQ => IrqInfo::EDGE,
+            pci::MSI_IRQ | pci::ERR_IRQ | pci::REQ_IRQ => IrqInfo::EDGE,
             _ => IrqInfo::ABSENT,
         }
     }
@@ -50,6 +54,7 @@ impl Interrupts {
         match set.index {
             pci::INTX_IRQ => self.intx.apply(set),
             pci::MSI_IRQ => self.msi.apply(set),
+            pci::ERR_IRQ => self.error.apply(set),
             pci::REQ_IRQ => self.request.apply(set),
             _ => Err(EINVAL),
         }

@@ -72,6 +72,8 @@ pub mod pci {
     pub const INTX_IRQ: u32 = c::VFIO_PCI_INTX_IRQ_INDEX;
     /// Message-signalled interrupts.
     pub const MSI_IRQ: u32 = c::VFIO_PCI_MSI_IRQ_INDEX;
+    /// The message that the device has failed.
+    pub const ERR_IRQ: u32 = c::VFIO_PCI_ERR_IRQ_INDEX;
     /// The request to give the device back.
     pub const REQ_IRQ: u32 = c::VFIO_PCI_REQ_IRQ_INDEX;
 }
