@@ -18,14 +18,20 @@
 use super::{
     merge::{
         merge,
-        Merged, //
+        missing,
+        Merge,
+        Merged,
+        Missing, //
     },
     Class,
     Extension,
+    Extensions,
     Fault,
     Field,
     Marking,
+    Names,
     Parameter,
+    Parameters,
     Reason,
     Side,
     Value,
@@ -90,29 +96,98 @@ impl<'a> Verdict<'a> {
     }
 
     /// Iterates over every reason against the source, in the order of the fields in a string.
-    pub fn reasons(&self) -> impl Iterator<Item = Reason<'a>> {
-        let Self {
+    pub const fn reasons(&self) -> Reasons<'_, 'a> {
+        Reasons {
+            verdict: self,
+            stage: Stage::Vendor,
+        }
+    }
+}
+
+/// An iterator over the reasons of a [`Verdict`].
+pub struct Reasons<'v, 'a> {
+    verdict: &'v Verdict<'a>,
+    stage: Stage<'a>,
+}
+
+/// What is compared next. Only one of the walks over lists is there at a time, to be small on the
+/// stack.
+enum Stage<'a> {
+    Vendor,
+    Model,
+    Abi,
+    Stream,
+    Features(Missing<'a, Names<'a>, Names<'a>>),
+    Parameters(Merge<'a, Parameter<'a>, Parameters<'a>, Parameters<'a>>),
+    Extensions(Merge<'a, Extension<'a>, Required<'a>, Required<'a>>),
+}
+
+impl<'a> Iterator for Reasons<'_, 'a> {
+    type Item = Reason<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Verdict {
             source,
             destination,
-        } = *self;
-        let scalars = [
-            name(Field::Vendor, source.vendor, destination.vendor),
-            name(Field::Model, source.model, destination.model),
-            abi(&source, &destination),
-            stream(&source, &destination),
-        ];
-        let features = merge(source.needs(), destination.takes(), |name| *name);
-        let parameters = merge(source.parameters(), destination.parameters(), |item| {
-            item.name
-        });
-        let extensions = merge(required(&source), required(&destination), |item| item.name);
+        } = self.verdict;
+        loop {
+            let reason = match &mut self.stage {
+                Stage::Vendor => {
+                    self.stage = Stage::Model;
+                    name(Field::Vendor, source.vendor, destination.vendor)
+                }
+                Stage::Model => {
+                    self.stage = Stage::Abi;
+                    name(Field::Model, source.model, destination.model)
+                }
+                Stage::Abi => {
+                    self.stage = Stage::Stream;
+                    abi(source, destination)
+                }
+                Stage::Stream => {
+                    self.stage = Stage::Features(missing(source.needs(), destination.takes()));
+                    stream(source, destination)
+                }
+                Stage::Features(names) => match names.next() {
+                    Some(name) => Some(feature(name)),
+                    None => {
+                        let (theirs, ours) = (source.parameters(), destination.parameters());
+                        self.stage = Stage::Parameters(merge(theirs, ours, |item| item.name));
+                        None
+                    }
+                },
+                Stage::Parameters(items) => match items.next() {
+                    Some(item) => parameter(item),
+                    None => {
+                        let (theirs, ours) = (Required::of(source), Required::of(destination));
+                        self.stage = Stage::Extensions(merge(theirs, ours, |item| item.name));
+                        None
+                    }
+                },
+                Stage::Extensions(items) => extension(items.next()?),
+            };
+            if reason.is_some() {
+                return reason;
+            }
+        }
+    }
+}
 
-        scalars
-            .into_iter()
-            .flatten()
-            .chain(features.filter_map(feature))
-            .chain(parameters.filter_map(parameter))
-            .chain(extensions.filter_map(extension))
+/// An iterator over the extensions that are marked required.
+struct Required<'a>(Extensions<'a>);
+
+impl<'a> Required<'a> {
+    fn of(version: &Version<'a>) -> Self {
+        Self(version.extensions())
+    }
+}
+
+impl<'a> Iterator for Required<'a> {
+    type Item = Extension<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0
+            .find(|extension| extension.marking == Marking::Required)
     }
 }
 
@@ -178,15 +253,12 @@ fn stream<'a>(source: &Version<'a>, destination: &Version<'a>) -> Option<Reason<
     })
 }
 
-fn feature(item: Merged<&str>) -> Option<Reason<'_>> {
-    match item {
-        Merged::Left(name) => Some(Reason {
-            field: Field::Feature(name),
-            source: Value::Needed,
-            destination: Value::NotTaken,
-            fault: Fault::Missing(Side::Destination),
-        }),
-        Merged::Right(_) | Merged::Both(..) => None,
+fn feature(name: &str) -> Reason<'_> {
+    Reason {
+        field: Field::Feature(name),
+        source: Value::Needed,
+        destination: Value::NotTaken,
+        fault: Fault::Missing(Side::Destination),
     }
 }
 
@@ -228,12 +300,6 @@ fn parameter(item: Merged<Parameter<'_>>) -> Option<Reason<'_>> {
         destination,
         fault,
     })
-}
-
-fn required<'a>(version: &Version<'a>) -> impl Iterator<Item = Extension<'a>> {
-    version
-        .extensions()
-        .filter(|extension| extension.marking == Marking::Required)
 }
 
 /// Schema 1 knows the meaning of no extension. Two that are alike fit whatever they mean, so that a

@@ -7,6 +7,50 @@ use core::{
     iter::Peekable, //
 };
 
+/// An iterator over the names of one list that another one lacks.
+///
+/// Both lists are strictly ascending, so that one walk over each is enough.
+pub(super) struct Missing<'a, L, R> {
+    few: L,
+    many: R,
+    /// The first name of `many` that `few` has not gone past.
+    candidate: Option<&'a str>,
+}
+
+/// Iterates over the names in `few` that are not in `many`.
+pub(super) fn missing<'a, L, R>(few: L, mut many: R) -> Missing<'a, L, R>
+where
+    L: Iterator<Item = &'a str>,
+    R: Iterator<Item = &'a str>,
+{
+    let candidate = many.next();
+    Missing {
+        few,
+        many,
+        candidate,
+    }
+}
+
+impl<'a, L, R> Iterator for Missing<'a, L, R>
+where
+    L: Iterator<Item = &'a str>,
+    R: Iterator<Item = &'a str>,
+{
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let name = self.few.next()?;
+            while self.candidate.is_some_and(|candidate| candidate < name) {
+                self.candidate = self.many.next();
+            }
+            if self.candidate != Some(name) {
+                return Some(name);
+            }
+        }
+    }
+}
+
 /// An item of one list or of both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Merged<T> {
@@ -77,6 +121,18 @@ where
 #[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_what_is_missing() {
+        let mut names = missing(
+            ["a", "c", "d", "f"].into_iter(),
+            ["b", "c", "e"].into_iter(),
+        );
+        assert!(names.next() == Some("a"));
+        assert!(names.next() == Some("d"));
+        assert!(names.next() == Some("f"));
+        assert!(names.next().is_none());
+    }
 
     #[test]
     fn visits_every_item_once_in_order() {

@@ -43,6 +43,7 @@ pub use check::{
 pub use class::Class;
 pub use compare::{
     compare,
+    Reasons,
     Verdict, //
 };
 pub use element::{

@@ -4,10 +4,7 @@
 
 use super::{
     list::List,
-    merge::{
-        merge,
-        Merged, //
-    },
+    merge::missing,
     text,
     Abi,
     Expected,
@@ -222,16 +219,17 @@ impl<'a> Cursor<'a> {
         needs_at: usize,
         takes: &List<'_, &str>,
     ) -> Result<(), ParseError> {
-        let mut at = needs_at;
-        for item in merge(needs.names(), takes.names(), |name| *name) {
-            match item {
-                Merged::Left(_) => return Err(self.expected(at, Expected::Taken)),
-                Merged::Right(_) => {}
-                // One more for the `+` between them.
-                Merged::Both(name, _) => at = at.saturating_add(name.len()).saturating_add(1),
-            }
-        }
-        Ok(())
+        let Some(missing) = missing(needs.names(), takes.names()).next() else {
+            return Ok(());
+        };
+        // One more for the `+` after each.
+        let at = needs
+            .names()
+            .take_while(|name| *name != missing)
+            .fold(needs_at, |at, name| {
+                at.saturating_add(name.len()).saturating_add(1)
+            });
+        Err(self.expected(at, Expected::Taken))
     }
 
     /// Reads all elements of one kind that stand here: `,` and `prefix`, a name, `=`, and what

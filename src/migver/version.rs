@@ -371,3 +371,144 @@ impl Length {
         Self(self.0.saturating_add(text::digits(number)))
     }
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_migver_version)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::shown::shows;
+    use super::super::{
+        Marking,
+        Rule, //
+    };
+    use super::*;
+
+    const FULL: Description<'static> = Description {
+        vendor: "example.com",
+        model: "nic-2",
+        abi: Abi {
+            major: u32::MAX,
+            minor: 0,
+        },
+        stream: Stream {
+            writes: 3,
+            oldest: 1,
+            newest: 7,
+        },
+        needs: &["a", "c"],
+        takes: &["a", "b", "c"],
+        parameters: &[
+            Parameter {
+                name: "memory-mib",
+                rule: Rule::AtMost,
+                value: 4096,
+            },
+            Parameter {
+                name: "ports",
+                rule: Rule::Equal,
+                value: 2,
+            },
+        ],
+        extensions: &[
+            Extension {
+                name: "firmware",
+                marking: Marking::Optional,
+                value: "7.2-rc1",
+            },
+            Extension {
+                name: "numa",
+                marking: Marking::Required,
+                value: "0",
+            },
+        ],
+    };
+    const TEXT: &str = "migver:1,vendor=example.com,model=nic-2,abi=4294967295.0,stream=3:1-7,\
+                        needs=a+c,takes=a+b+c,param.memory-mib=le:4096,param.ports=eq:2,\
+                        ext.firmware=may:7.2-rc1,ext.numa=must:0";
+
+    /// Whether `description` is wrong in `field`, where `expected` would have been right.
+    fn is_wrong(description: Description<'_>, field: &'static str, expected: Expected) -> bool {
+        Version::new(&description) == Err(Invalid { field, expected })
+    }
+
+    #[test]
+    fn a_built_version_and_a_read_one_are_the_same() {
+        let built = Version::new(&FULL);
+        assert!(built.is_ok_and(|built| shows(&built, TEXT)));
+        let read = Version::parse(TEXT.as_bytes());
+        assert!(read.is_ok_and(|read| built == Ok(read)));
+    }
+
+    #[test]
+    fn refuses_a_description_that_no_string_can_hold() {
+        let name = Expected::Name;
+        assert!(is_wrong(Description { vendor: "", ..FULL }, "vendor", name));
+        assert!(is_wrong(Description { model: "A", ..FULL }, "model", name));
+        let stream = Stream {
+            writes: 0,
+            ..FULL.stream
+        };
+        assert!(is_wrong(
+            Description { stream, ..FULL },
+            "stream",
+            Expected::Range
+        ));
+
+        let ascending = Expected::Ascending;
+        let takes = &["a", "c", "b"];
+        assert!(is_wrong(Description { takes, ..FULL }, "takes", ascending));
+        let takes = &["a", "b"];
+        assert!(is_wrong(
+            Description { takes, ..FULL },
+            "needs",
+            Expected::Taken
+        ));
+        let needs = &["a", "a"];
+        assert!(is_wrong(Description { needs, ..FULL }, "needs", ascending));
+
+        let [first, second] = [FULL.parameters, FULL.parameters].map(|list| list.first().copied());
+        if let (Some(first), Some(second)) = (first, second) {
+            let parameters = &[first, second];
+            assert!(is_wrong(
+                Description { parameters, ..FULL },
+                "param",
+                ascending
+            ));
+        }
+        let extensions = &[Extension {
+            name: "e",
+            marking: Marking::Optional,
+            value: "a/b",
+        }];
+        assert!(is_wrong(
+            Description { extensions, ..FULL },
+            "ext",
+            Expected::Value
+        ));
+    }
+
+    #[test]
+    fn refuses_a_description_that_is_too_long() {
+        const LONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
+        let extension = |name| Extension {
+            name,
+            marking: Marking::Required,
+            value: LONG,
+        };
+        let all = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"].map(extension);
+        let (fits, _) = all.split_at(11);
+        let fits = Description {
+            extensions: fits,
+            ..FULL
+        };
+        assert!(Version::new(&fits).is_ok());
+        let extensions = &all;
+        assert!(is_wrong(
+            Description { extensions, ..FULL },
+            "string",
+            Expected::Length
+        ));
+    }
+}
