@@ -157,6 +157,13 @@ mod tests {
     }
 
     #[test]
+    fn a_delta_is_not_lost_to_a_later_one() {
+        let mut modem = after(&[0x02]);
+        modem.set_control(0x03);
+        assert_eq!(modem.take_status() & 0x0f, MSR_DCTS | MSR_DDSR | MSR_DDCD);
+    }
+
+    #[test]
     fn rewriting_the_same_value_changes_nothing() {
         assert!(!after(&[0x1f, 0x1f]).changed());
     }

@@ -109,20 +109,3 @@ fn the_list_of_capabilities_is_one_msi() {
     assert!(at >= 0x40 && at % 4 == 0);
     assert_eq!(config_read(&mut card, at, 2), [0x05, 0x00]);
 }
-
-#[test]
-fn linux_takes_the_card_by_its_class_and_its_one_io_bar() {
-    // The rules of serial_pci_guess_board() in drivers/tty/serial/8250/8250_pci.c.
-    for (ports, count) in [(Ports::One, 1), (Ports::Two, 2)] {
-        let mut card = Card::new(ports);
-        let class = config_read(&mut card, 0x09, 3);
-        assert_eq!(class[2], 0x07);
-        assert_eq!(class[1], 0x00);
-        assert!(class[0] <= 6);
-        let io_bars = (0..6)
-            .filter(|bar| config_read(&mut card, 0x10 + 4 * bar, 1)[0] & 1 == 1)
-            .count();
-        assert_eq!(io_bars, 1);
-        assert_eq!(Card::io_len(ports) / 8, count);
-    }
-}

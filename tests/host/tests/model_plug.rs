@@ -163,24 +163,3 @@ proptest! {
         prop_assert_eq!(received, data);
     }
 }
-
-#[test]
-fn linux_finds_a_fifo_of_16_in_loopback_mode() {
-    // The steps of size_fifo() in drivers/tty/serial/8250/8250_port.c.
-    let mut card = Card::new(Ports::Two);
-    for base in [0, 8] {
-        card.io_write(base + 2, &[0x07]);
-        card.io_write(base + 4, &[0x10]);
-        card.io_write(base + 3, &[0x80]);
-        card.io_write(base, &[0x01, 0x00]);
-        card.io_write(base + 3, &[0x03]);
-        for value in 0..=255 {
-            card.io_write(base, &[value]);
-        }
-        let mut received = Vec::new();
-        while io_read(&mut card, base + 5, 1)[0] & 1 != 0 {
-            received.extend(io_read(&mut card, base, 1));
-        }
-        assert_eq!(received, (0..16).collect::<Vec<u8>>());
-    }
-}
