@@ -4,6 +4,7 @@
 //! Without a subcommand it runs its cases; the subcommands are small tools for the shell scripts
 //! beside it, which need an errno by name, a device that stays open, or the kernel's uevents.
 
+mod attrs;
 mod cases;
 mod device;
 mod kmsg;
@@ -79,10 +80,12 @@ impl PathArg {
 
 #[derive(Subcommand)]
 enum Tool {
-    /// Writes a string to a file in one write(2); prints `ok COUNT` or the name of the errno.
-    WriteAttr(tools::WriteAttr),
-    /// Reads a file in one read(2); prints what came, or the name of the errno.
-    ReadAttr(tools::ReadAttr),
+    /// Reads and writes files as NUL-terminated requests on standard input ask.
+    ///
+    /// A request is five fields: `read` or `write`, the path, the offset, the number of the user who opens the file,
+    /// and the number of bytes to read or the bytes to write. The answer is `ok` and a space and the text or the
+    /// count, or the name of the errno.
+    Attrs,
     /// Opens a device, prints `open`, and keeps it until standard input ends.
     Hold(tools::Hold),
     /// Prints the kernel's uevents, one a line, for some seconds.
@@ -92,8 +95,7 @@ enum Tool {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.tool {
-        Some(Tool::WriteAttr(tool)) => tool.run(),
-        Some(Tool::ReadAttr(tool)) => tool.run(),
+        Some(Tool::Attrs) => attrs::serve(),
         Some(Tool::Hold(tool)) => tool.run(),
         Some(Tool::Uevents(tool)) => tool.run(),
         None if cli.run.list => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Small tools for the shell scripts of the guest: what a shell cannot do or cannot report.
+//! Small tools for the shell scripts of the guest: a device that stays open, and the uevents of
+//! the kernel.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -8,87 +9,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use nix::errno::Errno;
-use nix::fcntl::{open, OFlag};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{
     bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
 };
-use nix::sys::stat::Mode;
-use nix::sys::uio::{pread, pwrite};
-use nix::unistd::{setgroups, setresgid, setresuid, Gid, Uid};
 
 use crate::device::{Access, Device};
 use crate::serial::Signal;
 use crate::sysfs::Mdev;
-
-/// Writes a string to a file in one write(2); prints `ok COUNT` or the name of the errno.
-#[derive(Args)]
-pub struct WriteAttr {
-    /// The file.
-    path: PathBuf,
-    /// What to write; backslash escapes are not interpreted.
-    string: String,
-    /// Adds a newline.
-    #[arg(long)]
-    newline: bool,
-    /// Writes at this offset.
-    #[arg(long, default_value_t = 0)]
-    offset: i64,
-    /// Becomes this user and group first.
-    #[arg(long, value_name = "ID")]
-    uid: Option<u32>,
-}
-
-impl WriteAttr {
-    /// Does it; true when the write succeeded.
-    pub fn run(self) -> bool {
-        let mut bytes = self.string.into_bytes();
-        if self.newline {
-            bytes.push(b'\n');
-        }
-        let written = become_user(self.uid)
-            .and_then(|()| open(&self.path, OFlag::O_WRONLY, Mode::empty()))
-            .and_then(|file| pwrite(file, &bytes, self.offset));
-        match written {
-            Ok(count) => println!("ok {count}"),
-            Err(errno) => println!("{errno:?}"),
-        }
-        written.is_ok()
-    }
-}
-
-/// Reads a file in one read(2); prints what came, or the name of the errno.
-#[derive(Args)]
-pub struct ReadAttr {
-    /// The file.
-    path: PathBuf,
-    /// Reads at this offset.
-    #[arg(long, default_value_t = 0)]
-    offset: i64,
-    /// Reads at most this many bytes.
-    #[arg(long, default_value_t = 4096)]
-    length: usize,
-    /// Becomes this user and group first.
-    #[arg(long, value_name = "ID")]
-    uid: Option<u32>,
-}
-
-impl ReadAttr {
-    /// Does it; true when the read succeeded.
-    pub fn run(self) -> bool {
-        let mut buffer = vec![0; self.length];
-        let read = become_user(self.uid)
-            .and_then(|()| open(&self.path, OFlag::O_RDONLY, Mode::empty()))
-            .and_then(|file| pread(file, &mut buffer, self.offset));
-        match read {
-            Ok(count) => {
-                let _ = std::io::stdout().write_all(&buffer[..count]);
-            }
-            Err(errno) => println!("{errno:?}"),
-        }
-        read.is_ok()
-    }
-}
 
 /// Opens a device, prints `open`, and keeps it until standard input ends.
 #[derive(Args)]
@@ -221,12 +149,4 @@ fn look(folder: &Path) {
         names.sort();
         println!("  files: {}", names.join(" "));
     }
-}
-
-fn become_user(id: Option<u32>) -> Result<(), Errno> {
-    let Some(id) = id else { return Ok(()) };
-    let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
-    setgroups(&[])?;
-    setresgid(group, group, group)?;
-    setresuid(user, user, user)
 }

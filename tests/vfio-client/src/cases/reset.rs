@@ -100,6 +100,7 @@ fn reset_returns_the_ports_to_power_on(world: &World<'_>) -> Outcome {
     enable(&device, world.ports())?;
     for number in 0..world.ports() {
         let port = Port::new(&device, number);
+        port.set(LCR, 0x03)?;
         port.send(b"n")?;
         check_eq!(port.receive(99)?, b"n", "text after reset");
     }

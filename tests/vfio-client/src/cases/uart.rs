@@ -16,6 +16,7 @@ cases![
     masks_the_bits_that_registers_do_not_have,
     keeps_the_divisor_behind_its_latch,
     returns_a_character_through_the_plug,
+    cuts_a_character_to_the_word_length,
     returns_a_text_without_fifos,
     returns_a_text_with_fifos,
     loses_nothing_while_the_receiver_is_full,
@@ -97,6 +98,21 @@ fn returns_a_character_through_the_plug(world: &World<'_>) -> Outcome {
             port.set(DATA, byte)?;
             check_eq!(port.get(LSR)? & LSR_DR, LSR_DR, "data ready after {byte}");
             check_eq!(port.get(DATA)?, byte, "character {byte}");
+        }
+        Ok(())
+    })
+}
+
+fn cuts_a_character_to_the_word_length(world: &World<'_>) -> Outcome {
+    each_port(world, |port| {
+        for (length, mask) in [(0, 0x1f), (1, 0x3f), (2, 0x7f), (3, 0xff)] {
+            port.set(LCR, length)?;
+            port.send(&[0xff, 0x55])?;
+            check_eq!(
+                port.receive(9)?,
+                [mask, 0x55 & mask],
+                "word length {length}"
+            );
         }
         Ok(())
     })
@@ -313,6 +329,7 @@ fn ranks_interrupt_identities(world: &World<'_>) -> Outcome {
 
 fn drops_the_transmit_identity_once_read(world: &World<'_>) -> Outcome {
     each_port(world, |port| {
+        port.set(LCR, 0x03)?;
         port.set(IER, IER_THRE)?;
         check_eq!(port.get(IIR_FCR)? & 0x0f, 0x02, "transmitter empty");
         check_eq!(port.get(IIR_FCR)? & 0x0f, IIR_NONE, "after it was read");
