@@ -29,8 +29,8 @@ toolchain() {
 # rust_files: the project's Rust sources, one a line.
 rust_files() { (cd "$TOP" && find src tests tools -name '*.rs' -not -path '*/target/*' | sort); }
 
-# count_ktap OUTPUT: count the reports in the output of tests/stages/in-guest, one for each program that ran, and
-# print those in which something failed.
+# count_ktap OUTPUT: count the reports in the output of tests/stages/in-guest, one for each program that ran, and print
+# what failed in them.
 count_ktap() {
 	local file report=$1.d code counts
 	mkdir -p "$report"
@@ -38,22 +38,20 @@ count_ktap() {
 		/^### begin / {out = dir "/" $3; printf "" >out; next}
 		/^### end / {print $4 >(out ".status"); close(out); close(out ".status"); out = ""; next}
 		out {print >out}' "$1"
-	for file in "$report"/*.status; do
-		[ -e "$file" ] || break
-		code=$(<"$file")
-		file=${file%.status}
+	for file in "$report"/*; do
+		case $file in *.status | *'*') continue ;; esac
+		# Without a status the machine stopped while the program ran.
+		code=$(cat "$file.status" 2>/dev/null || echo 125)
 		counts=$(awk -f "$TOP/tests/stages/ktap" "$file")
 		# shellcheck disable=SC2086 # three numbers
 		set -- $counts
 		if [ "$code" -ne 0 ] && [ "$2" -eq 0 ]; then
 			set -- "$1" 1 "$3"
 			echo "not ok - ${file##*/} ended with status $code"
+			tail -n 40 "$file" | sed 's/^/  | /'
 		fi
 		count "$@"
+		awk -f "$TOP/tests/stages/ktap" -v list=1 "$file"
 		printf '%s: %d passed, %d failed, %d skipped\n' "${file##*/}" "$@"
-		if [ "$2" -ne 0 ]; then
-			awk -f "$TOP/tests/stages/ktap" -v list=1 "$file" | grep '^not ok' | sed 's/^/  /' || true
-			sed 's/^/  | /' "$file"
-		fi
 	done
 }
