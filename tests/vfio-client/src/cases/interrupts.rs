@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! INTx: a level that is signalled once, masks itself, and is looked at again when unmasked.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_INFO_AUTOMASKED, VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_INFO_MASKABLE,
@@ -11,11 +13,12 @@ use vfio_bindings::bindings::vfio::{
 
 use super::{cases, World};
 use crate::device::Device;
-use crate::ktap::{check_eq, Outcome};
+use crate::kmsg::Kmsg;
+use crate::ktap::{check, check_eq, Outcome};
 use crate::serial::{
     config16, enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER,
-    CONFIG, DATA, IER, IER_MODEM, IER_RX, IIR_FCR, LCR, MCR, MCR_OUT2, MCR_RTS, MSR, STATUS,
-    STATUS_INTERRUPT,
+    CONFIG, DATA, IER, IER_MODEM, IER_RX, IER_THRE, IIR_FCR, LCR, MCR, MCR_OUT2, MCR_RTS, MSR,
+    STATUS, STATUS_INTERRUPT,
 };
 
 cases![
@@ -28,8 +31,11 @@ cases![
     masks_and_unmasks_by_bool,
     signals_a_level_that_was_there_before_the_trigger,
     unmasks_through_an_eventfd,
+    heeds_an_unmask_eventfd_that_was_signalled_before,
     unties_the_unmask_eventfd,
+    survives_a_signal_that_unmasks_itself,
     is_silenced_by_intx_disable_and_returns,
+    stays_automasked_through_intx_disable,
     shows_the_pending_level_in_the_status_register,
     injects_one_signal_on_request,
     is_deassigned_by_minus_one,
@@ -47,7 +53,7 @@ fn describes_its_five_interrupt_indexes(world: &World<'_>) -> Outcome {
     check_eq!(device.irq(0)?, (intx, 1), "flags and count of INTx");
     check_eq!(device.irq(1)?, (noresize, 1), "flags and count of MSI");
     check_eq!(device.irq(2)?.1, 0, "count of MSI-X");
-    check_eq!(device.irq(3)?.1, 0, "count of ERR");
+    check_eq!(device.irq(3)?, (noresize, 1), "flags and count of ERR");
     check_eq!(device.irq(4)?, (noresize, 1), "flags and count of REQ");
     Ok(())
 }
@@ -177,6 +183,46 @@ fn unmasks_through_an_eventfd(world: &World<'_>) -> Outcome {
     armed.signal.expect(1, "after the level rose again")
 }
 
+fn heeds_an_unmask_eventfd_that_was_signalled_before(world: &World<'_>) -> Outcome {
+    let armed = Armed::new(world)?;
+    armed.port().assert_interrupt()?;
+    armed.signal.expect(1, "after the level rose")?;
+    let unmask = Signal::new()?;
+    unmask.send()?;
+    armed.device.irq_fd(UNMASK, INTX, unmask.fd())?;
+    armed
+        .signal
+        .expect(1, "unmasked by a signal that was already there")
+}
+
+fn survives_a_signal_that_unmasks_itself(world: &World<'_>) -> Outcome {
+    // Each signal unmasks the line, which is still high, and so signals again: a loop that the
+    // user made, and that must cost nobody else.
+    let mut log = Kmsg::from_now()?;
+    let armed = Armed::new(world)?;
+    armed.device.irq_fd(UNMASK, INTX, armed.signal.fd())?;
+    armed.port().assert_interrupt()?;
+    std::thread::sleep(Duration::from_millis(100));
+    check_eq!(
+        armed.port().get(IER)?,
+        IER_THRE,
+        "IER in the middle of that"
+    );
+    armed.device.irq_fd(UNMASK, INTX, -1)?;
+    armed.signal.taken(Duration::from_millis(50))?;
+    armed.signal.expect(0, "once the loop is cut")?;
+    // And with the loop closed when the device is.
+    armed.device.irq_fd(UNMASK, INTX, armed.signal.fd())?;
+    armed.unmask()?;
+    drop(armed);
+    let armed = Armed::new(world)?;
+    armed.port().assert_interrupt()?;
+    armed.signal.expect(1, "for the next user")?;
+    let lines = log.lines()?;
+    check!(lines.is_empty(), "the kernel said:\n{}", lines.join("\n"));
+    Ok(())
+}
+
 fn unties_the_unmask_eventfd(world: &World<'_>) -> Outcome {
     let armed = Armed::new(world)?;
     let (unmask, other) = (Signal::new()?, Signal::new()?);
@@ -209,6 +255,21 @@ fn is_silenced_by_intx_disable_and_returns(world: &World<'_>) -> Outcome {
         .expect(0, "unmasked with interrupts disabled")?;
     armed.device.put(CONFIG, COMMAND, &on.to_le_bytes())?;
     armed.signal.expect(1, "with interrupts enabled again")
+}
+
+fn stays_automasked_through_intx_disable(world: &World<'_>) -> Outcome {
+    let armed = Armed::new(world)?;
+    armed.port().assert_interrupt()?;
+    armed.signal.expect(1, "after the level rose")?;
+    let on = COMMAND_IO | COMMAND_MASTER;
+    for command in [on | COMMAND_INTX_DISABLE, on] {
+        armed.device.put(CONFIG, COMMAND, &command.to_le_bytes())?;
+        armed
+            .signal
+            .expect(0, "the command register is not the mask")?;
+    }
+    armed.unmask()?;
+    armed.signal.expect(1, "after the unmask")
 }
 
 fn shows_the_pending_level_in_the_status_register(world: &World<'_>) -> Outcome {

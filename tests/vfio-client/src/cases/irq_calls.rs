@@ -8,7 +8,8 @@ use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_MASK as MASK, VFIO_IRQ_SET_ACTION_TRIGGER as TRIGGER,
     VFIO_IRQ_SET_ACTION_UNMASK as UNMASK, VFIO_IRQ_SET_DATA_BOOL as BOOL,
     VFIO_IRQ_SET_DATA_EVENTFD as EVENTFD, VFIO_IRQ_SET_DATA_NONE as NONE,
-    VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSI_IRQ_INDEX as MSI,
+    VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSIX_IRQ_INDEX as MSIX,
+    VFIO_PCI_MSI_IRQ_INDEX as MSI,
 };
 
 use super::{cases, World};
@@ -25,7 +26,7 @@ cases![
     refuses_set_irqs_with_a_short_argsz,
     refuses_set_irqs_with_wrong_flags,
     refuses_set_irqs_out_of_range,
-    refuses_set_irqs_on_indexes_without_interrupts,
+    refuses_set_irqs_for_msix,
     refuses_descriptors_that_are_not_eventfds,
     refuses_set_irqs_whose_data_is_not_there,
     keeps_the_trigger_when_a_call_is_refused,
@@ -161,7 +162,7 @@ fn refuses_set_irqs_with_wrong_flags(world: &World<'_>) -> Outcome {
 fn refuses_set_irqs_out_of_range(world: &World<'_>) -> Outcome {
     let device = world.open()?;
     let data = [0xff; 256];
-    for index in [INTX, MSI, 4] {
+    for index in [INTX, MSI, 3, 4] {
         for (start, count) in [
             (0, 2),
             (1, 1),
@@ -187,19 +188,16 @@ fn refuses_set_irqs_out_of_range(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-fn refuses_set_irqs_on_indexes_without_interrupts(world: &World<'_>) -> Outcome {
+fn refuses_set_irqs_for_msix(world: &World<'_>) -> Outcome {
     let device = world.open()?;
     let signal = Signal::new()?;
-    for index in [2, 3] {
-        for action in [TRIGGER, MASK, UNMASK] {
-            let call = device.irq_fd(action, index, signal.fd());
-            check_errno!(call, EINVAL | ENOTTY, "eventfd for {index}");
-            check_errno!(
-                device.irq_now(action, index),
-                EINVAL | ENOTTY,
-                "now {index}"
-            );
-        }
+    for action in [TRIGGER, MASK, UNMASK] {
+        let call = device.irq_fd(action, MSIX, signal.fd());
+        check_errno!(call, EINVAL, "action {action:#x} by eventfd");
+        let call = device.irq_now(action, MSIX);
+        check_errno!(call, EINVAL, "action {action:#x} now");
+        let call = device.irq_bool(action, MSIX, 1);
+        check_errno!(call, EINVAL, "action {action:#x} by bool");
     }
     Ok(())
 }
@@ -212,6 +210,7 @@ fn refuses_descriptors_that_are_not_eventfds(world: &World<'_>) -> Outcome {
         (INTX, TRIGGER),
         (INTX, UNMASK),
         (MSI, TRIGGER),
+        (3, TRIGGER),
         (4, TRIGGER),
     ] {
         if action == UNMASK {

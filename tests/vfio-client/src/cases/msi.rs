@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! MSI and REQ: signalled on an edge, never masked.
+//! MSI, ERR and REQ: signalled on an edge, never masked.
 
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_MASK as MASK, VFIO_IRQ_SET_ACTION_TRIGGER as TRIGGER,
-    VFIO_IRQ_SET_ACTION_UNMASK as UNMASK, VFIO_PCI_INTX_IRQ_INDEX as INTX,
-    VFIO_PCI_MSI_IRQ_INDEX as MSI, VFIO_PCI_REQ_IRQ_INDEX as REQ,
+    VFIO_IRQ_SET_ACTION_UNMASK as UNMASK, VFIO_PCI_ERR_IRQ_INDEX as ERR,
+    VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSI_IRQ_INDEX as MSI, VFIO_PCI_REQ_IRQ_INDEX as REQ,
 };
 
 use super::{cases, World};
@@ -17,11 +17,12 @@ cases![
     signals_msi_on_each_rising_edge,
     sends_msi_instead_of_intx,
     returns_to_intx_when_msi_is_deassigned,
+    hands_a_level_that_is_high_from_msi_to_intx,
     sends_msi_although_intx_is_disabled,
-    injects_msi_and_req_on_request,
+    injects_each_of_them_on_request,
     moves_msi_to_another_eventfd,
-    refuses_to_mask_msi_and_req,
-    signals_req_only_when_asked,
+    refuses_to_mask_any_of_them,
+    signals_err_and_req_for_no_other_cause,
 ];
 
 fn signals_msi_on_each_rising_edge(world: &World<'_>) -> Outcome {
@@ -75,6 +76,18 @@ fn returns_to_intx_when_msi_is_deassigned(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
+fn hands_a_level_that_is_high_from_msi_to_intx(world: &World<'_>) -> Outcome {
+    let device = world.open()?;
+    enable(&device, world.ports())?;
+    let (intx, msi) = (Signal::new()?, Signal::new()?);
+    device.irq_fd(TRIGGER, INTX, intx.fd())?;
+    device.irq_fd(TRIGGER, MSI, msi.fd())?;
+    Port::new(&device, 0).assert_interrupt()?;
+    msi.expect(1, "MSI")?;
+    device.irq_fd(TRIGGER, MSI, -1)?;
+    intx.expect(1, "INTx, once it is in charge of a level that is high")
+}
+
 fn sends_msi_although_intx_is_disabled(world: &World<'_>) -> Outcome {
     let device = world.open()?;
     enable(&device, world.ports())?;
@@ -86,9 +99,9 @@ fn sends_msi_although_intx_is_disabled(world: &World<'_>) -> Outcome {
     msi.expect(1, "MSI with INTx disabled")
 }
 
-fn injects_msi_and_req_on_request(world: &World<'_>) -> Outcome {
+fn injects_each_of_them_on_request(world: &World<'_>) -> Outcome {
     let device = world.open()?;
-    for index in [MSI, REQ] {
+    for index in [MSI, ERR, REQ] {
         let signal = Signal::new()?;
         device.irq_fd(TRIGGER, index, signal.fd())?;
         device.irq_now(TRIGGER, index)?;
@@ -115,10 +128,10 @@ fn moves_msi_to_another_eventfd(world: &World<'_>) -> Outcome {
     first.expect(0, "the old eventfd")
 }
 
-fn refuses_to_mask_msi_and_req(world: &World<'_>) -> Outcome {
+fn refuses_to_mask_any_of_them(world: &World<'_>) -> Outcome {
     let device = world.open()?;
     let signal = Signal::new()?;
-    for index in [MSI, REQ] {
+    for index in [MSI, ERR, REQ] {
         device.irq_fd(TRIGGER, index, signal.fd())?;
         for action in [MASK, UNMASK] {
             check_errno!(device.irq_now(action, index), ENOTTY, "{action} of {index}");
@@ -136,12 +149,14 @@ fn refuses_to_mask_msi_and_req(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-fn signals_req_only_when_asked(world: &World<'_>) -> Outcome {
+fn signals_err_and_req_for_no_other_cause(world: &World<'_>) -> Outcome {
     let device = world.open()?;
     enable(&device, world.ports())?;
-    let signal = Signal::new()?;
-    device.irq_fd(TRIGGER, REQ, signal.fd())?;
+    let (error, request) = (Signal::new()?, Signal::new()?);
+    device.irq_fd(TRIGGER, ERR, error.fd())?;
+    device.irq_fd(TRIGGER, REQ, request.fd())?;
     Port::new(&device, 0).assert_interrupt()?;
     device.reset()?;
-    signal.expect(0, "REQ of a device that nobody wants back")
+    error.expect(0, "ERR of a device in which nothing goes wrong")?;
+    request.expect(0, "REQ of a device that nobody wants back")
 }

@@ -15,26 +15,32 @@ use vfio_ioctls::{VfioContainer, VfioDevice, VfioIommufd, VfioOps};
 use super::{cases, World};
 use crate::device::Access;
 use crate::ktap::{check_eq, Miss, Outcome};
+use crate::memory::{Cliff, PAGE};
 use crate::serial::{BAR0, CONFIG, SCR};
 
 cases![
     serves_the_client_of_rust_vmm,
-    offers_that_client_no_migration
+    lets_that_client_map_memory,
+    offers_that_client_no_migration,
 ];
 
 fn failed(error: impl std::fmt::Display) -> Miss {
     Miss::Failed(format!("vfio-ioctls: {error}"))
 }
 
-fn open(world: &World<'_>) -> Result<VfioDevice, Miss> {
-    let ops: Arc<dyn VfioOps> = match world.access {
+/// The address space that the device is to be in.
+fn space(world: &World<'_>) -> Result<Arc<dyn VfioOps>, Miss> {
+    Ok(match world.access {
         Access::Group => Arc::new(VfioContainer::new(None).map_err(failed)?),
         Access::Cdev => {
             let iommufd = Arc::new(IommuFd::new().map_err(failed)?);
             Arc::new(VfioIommufd::new(iommufd, None, None).map_err(failed)?)
         }
-    };
-    VfioDevice::new(world.mdev.path(), ops, true).map_err(failed)
+    })
+}
+
+fn open(world: &World<'_>) -> Result<VfioDevice, Miss> {
+    VfioDevice::new(world.mdev.path(), space(world)?, true).map_err(failed)
 }
 
 fn serves_the_client_of_rust_vmm(world: &World<'_>) -> Outcome {
@@ -70,6 +76,22 @@ fn serves_the_client_of_rust_vmm(world: &World<'_>) -> Outcome {
     device.reset();
     device.region_read(BAR0, &mut scratch, SCR);
     check_eq!(scratch, [0], "scratch after reset");
+    Ok(())
+}
+
+fn lets_that_client_map_memory(world: &World<'_>) -> Outcome {
+    let space = space(world)?;
+    let device = VfioDevice::new(world.mdev.path(), Arc::clone(&space), true).map_err(failed)?;
+    let memory = Cliff::new()?;
+    for round in 0..3 {
+        let (iova, address) = (round << 20, memory.tail(PAGE).cast());
+        // SAFETY: nothing refers to the page, which stays mapped here until it was unmapped there.
+        unsafe { space.vfio_dma_map(iova, PAGE, address) }.map_err(failed)?;
+        space.vfio_dma_unmap(iova, PAGE).map_err(failed)?;
+    }
+    let mut vendor = [0; 2];
+    device.region_read(CONFIG, &mut vendor, 0);
+    check_eq!(vendor, [0x36, 0x1b], "vendor afterwards");
     Ok(())
 }
 
