@@ -75,6 +75,13 @@ logged() {
 	fi
 }
 
+# announce_first_run: what to expect while the cache is empty.
+announce_first_run() {
+	[ ! -d "$CACHE/kernel-source" ] || return 0
+	say "the first run sets up a toolchain, two small kernels and a root file system in $CACHE:"
+	say "about $((24 / $(nproc))) minutes here, 300 MB to fetch, 3 GB of disk; later runs make none of it again"
+}
+
 # --- The cache. An artefact is a directory $CACHE/KIND/KEY, where KEY is a hash of all that it was made from.
 
 # hash_of TEXT...: a key made of the texts.
