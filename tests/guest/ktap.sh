@@ -12,7 +12,7 @@ MIGRATABLE="migdev-serial1 migdev-serial2" LOCAL=migdev-serial1-local
 # shellcheck disable=SC2034 # used by the scripts
 ALL_TYPES="$MIGRATABLE $LOCAL" DEFAULT_MAX=4096
 
-number=0 failures=0 made=() uuids=0 uuid='' answer='' available=''
+results=0 failures=0 made=() uuids=0 uuid='' answer='' available=''
 
 # note TEXT: a diagnostic.
 note() {
@@ -22,19 +22,19 @@ note() {
 
 # pass NAME, miss NAME [REASON], skip NAME REASON: one result.
 pass() {
-	number=$((number + 1))
-	printf 'ok %d %s\n' "$number" "$1"
+	results=$((results + 1))
+	printf 'ok %d %s\n' "$results" "$1"
 }
 
 miss() {
-	number=$((number + 1)) failures=$((failures + 1))
+	results=$((results + 1)) failures=$((failures + 1))
 	[ $# -lt 2 ] || note "${*:2}"
-	printf 'not ok %d %s\n' "$number" "$1"
+	printf 'not ok %d %s\n' "$results" "$1"
 }
 
 skip() {
-	number=$((number + 1))
-	printf 'ok %d %s # SKIP %s\n' "$number" "$1" "${*:2}"
+	results=$((results + 1))
+	printf 'ok %d %s # SKIP %s\n' "$results" "$1" "${*:2}"
 }
 
 # check NAME COMMAND...: passes when the command succeeds; its output is shown when not.
@@ -102,7 +102,7 @@ start_client() {
 # finish: removes what was made and prints the plan. The last command of a script, so that its status is the script's.
 finish() {
 	remove_all
-	printf '1..%d\n' "$number"
+	printf '1..%d\n' "$results"
 	[ "$failures" -eq 0 ]
 }
 
