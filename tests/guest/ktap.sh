@@ -20,7 +20,7 @@ note() {
 	printf '# %s\n' "${text//$'\n'/$'\n'# }"
 }
 
-# pass NAME, miss NAME [REASON], skip NAME REASON: one result.
+# pass NAME, miss NAME [REASON]: one result.
 pass() {
 	results=$((results + 1))
 	printf 'ok %d %s\n' "$results" "$1"
@@ -30,11 +30,6 @@ miss() {
 	results=$((results + 1)) failures=$((failures + 1))
 	[ $# -lt 2 ] || note "${*:2}"
 	printf 'not ok %d %s\n' "$results" "$1"
-}
-
-skip() {
-	results=$((results + 1))
-	printf 'ok %d %s # SKIP %s\n' "$results" "$1" "${*:2}"
 }
 
 # check NAME COMMAND...: passes when the command succeeds; its output is shown when not.
