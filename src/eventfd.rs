@@ -41,7 +41,8 @@ impl EventFd {
         NonNull::new(ctx).map(Self).ok_or(EINVAL)
     }
 
-    /// Adds one to the counter, and wakes whoever waits for it. May be called in any context.
+    /// Adds one to the counter, and wakes whoever waits for it. May be called in any context but a non-maskable
+    /// interrupt, and the wakeup of an eventfd.
     pub fn signal(&self) {
         // SAFETY: By the type invariant the pointer is valid.
         unsafe { bindings::eventfd_signal_mask(self.0.as_ptr(), 0) };

@@ -6,8 +6,9 @@
 //! owner (a device, an mdev type) puts the file there. Underneath is a `struct bin_attribute`, because
 //! `sysfs_create_bin_file()` is the one exported way to put a file into a directory whose `sysfs_ops` belong to
 //! another subsystem; with a size of a page and mode bits of its own it is to user space like any other
-//! text attribute. The two differences that remain are taken care of here: a read may start anywhere, and so
-//! may a write, which is refused, because a value is written whole or not at all.
+//! text attribute. The two differences that remain are taken care of here: a read may start anywhere; and a write
+//! anywhere but at the start is refused with `ESPIPE`, because sysfs cuts it off where the page ends, and a
+//! value is written whole or not at all. Who writes more than one value seeks to the start in between.
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
@@ -27,10 +28,10 @@ pub trait Attribute<Owner: ?Sized> {
     /// The name of the file.
     const NAME: &'static CStr;
 
-    /// The permission bits of the file, at most `0o644`: sysfs refuses files that others may write.
+    /// The permission bits of the file, at most `0o644`.
     const MODE: u16;
 
-    /// Returns whether this owner has the file at all. Asked once, when the directory is filled.
+    /// Returns whether this owner has the file at all. Asked when the directory is filled.
     fn is_visible(_owner: &Owner) -> bool {
         true
     }
@@ -40,12 +41,15 @@ pub trait Attribute<Owner: ?Sized> {
     /// Called for each `read(2)`, so that a text that is read in pieces is only whole when it does not change.
     fn show(owner: &Owner, text: &mut dyn fmt::Write) -> Result;
 
-    /// Takes what was written in one `write(2)`, 0 to 4096 bytes of anything.
+    /// Takes what was written in one `write(2)`: at least a byte, at most a page, of anything. Not called for a file
+    /// without a permission to write.
     ///
     /// # Errors
     ///
     /// What the writer is told. Nothing is to have changed then.
-    fn store(owner: &Owner, text: &[u8]) -> Result;
+    fn store(_owner: &Owner, _text: &[u8]) -> Result {
+        Err(EACCES)
+    }
 }
 
 /// Finds the owner of a sysfs directory.
@@ -75,12 +79,19 @@ impl<D: Directory, A: Attribute<D::Owner>> File<D, A> {
         #[allow(clippy::needless_update)]
         attr: bindings::attribute {
             name: kernel::str::as_char_ptr_in_const_context(A::NAME),
-            mode: A::MODE,
+            mode: {
+                assert!(A::MODE & !0o644 == 0);
+                A::MODE
+            },
             ..pin_init::zeroed()
         },
         size: PAGE_SIZE,
         read: Some(Self::read_callback),
-        write: Some(Self::write_callback),
+        write: if A::MODE & 0o200 == 0 {
+            None
+        } else {
+            Some(Self::write_callback)
+        },
         ..pin_init::zeroed()
     };
 
@@ -136,7 +147,7 @@ impl<D: Directory, A: Attribute<D::Owner>> File<D, A> {
 
         from_result(|| {
             if offset != 0 {
-                return Err(EINVAL);
+                return Err(ESPIPE);
             }
             A::store(owner, text)?;
             isize::try_from(count).map_err(|_| EINVAL)

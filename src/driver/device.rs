@@ -130,7 +130,7 @@ impl vfio::Operations for SerialDevice {
         Ok(())
     }
 
-    fn request(this: Pin<&Self>, _count: u32) {
-        this.state.lock().interrupts.request();
+    fn request(this: Pin<&Self>, _count: u32) -> bool {
+        this.state.lock().interrupts.request()
     }
 }

@@ -65,7 +65,7 @@ impl Interrupts {
     /// The card has one interrupt, which goes where user space listens: to MSI if it has an eventfd there, which
     /// a VMM assigns when the guest enables MSI, and to INTx otherwise.
     pub(super) fn follow(&mut self, card: &model::Card) {
-        self.msi.set(card.pending());
+        self.msi.set(card.msi_asserted());
         self.intx
             .set(card.intx_asserted() && !self.msi.is_enabled());
     }
@@ -75,8 +75,8 @@ impl Interrupts {
         self.intx.unmask();
     }
 
-    /// Asks the user to give the device back.
-    pub(super) fn request(&self) {
-        self.request.signal();
+    /// Asks the user to give the device back, and returns whether it listens.
+    pub(super) fn request(&self) -> bool {
+        self.request.signal()
     }
 }

@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     mdev,
-    ratelimit::RateLimit,
-    vfio, //
+    ratelimit::RateLimit, //
 };
 use core::fmt;
 use kernel::{
@@ -45,10 +44,8 @@ impl Shared {
     }
 }
 
-/// A card that exists. What is dropped first ends first.
+/// A card that exists.
 pub(super) struct Card {
-    /// What user space opens. Dropping it waits until it is closed.
-    _vfio: vfio::Registration<SerialDevice>,
     _claim: Claim,
     pub(super) kind: &'static Kind,
     pub(super) device: ARef<device::Device>,
@@ -62,6 +59,7 @@ impl mdev::Driver for Serial {
     type ParentData = Arc<Shared>;
     type TypeData = &'static Kind;
     type Data = Card;
+    type Vfio = SerialDevice;
 
     const NAME: &'static CStr = c"migdev";
     const DEVICE_API: &'static CStr = c"vfio-pci";
@@ -76,11 +74,14 @@ impl mdev::Driver for Serial {
 
         try_init!(Card {
             _claim: shared.instances.claim()?,
-            _vfio: vfio::Registration::new(device.as_ref(), SerialDevice::new(kind.ports))?,
             kind,
             device: device.as_ref().into(),
             shared: shared.clone(),
         })
+    }
+
+    fn vfio(_device: &mdev::Device<Self>, card: Pin<&Card>) -> impl PinInit<SerialDevice, Error> {
+        SerialDevice::new(card.kind.ports)
     }
 
     fn available_instances(ty: &mdev::Type<Self>) -> u32 {

@@ -58,11 +58,8 @@ impl<T: Driver> TypeAttribute<T> {
 
     /// Removes the file from the directory of `ty`, if it is there, and waits until nobody is in it.
     pub(super) fn remove(&self, ty: &Type<T>) {
-        // SAFETY: As for `create()`.
-        if unsafe { (self.is_visible)(ty.kobject()) } {
-            // SAFETY: As for `create()`; sysfs ignores a file that is not there.
-            unsafe { bindings::sysfs_remove_bin_file(ty.kobject(), self.raw) };
-        }
+        // SAFETY: As for `create()`; sysfs ignores a file that is not there.
+        unsafe { bindings::sysfs_remove_bin_file(ty.kobject(), self.raw) };
     }
 }
 

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     bindings as c,
-    sysfs, //
+    sysfs,
+    vfio, //
 };
 use core::{
     fmt,
@@ -42,6 +43,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver keeps for each device, from [`probe`](Self::probe) to [`remove`](Self::remove).
     type Data: Send + Sync;
 
+    /// The VFIO device as which user space opens a device.
+    type Vfio: vfio::Operations;
+
     /// The name of the driver, under `/sys/bus/mdev/drivers`.
     const NAME: &'static CStr;
 
@@ -57,14 +61,45 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Makes a device of what user space created. An error is what the writer of `create` gets.
     fn probe(device: &Device<Self>) -> impl PinInit<Self::Data, Error>;
 
-    /// Ends a device, before its data is dropped. May block until user space has closed the device.
+    /// Makes what user space opens. Called after [`probe`](Self::probe); an error ends the device again.
+    fn vfio(device: &Device<Self>, data: Pin<&Self::Data>) -> impl PinInit<Self::Vfio, Error>;
+
+    /// Ends a device. After this, user space is asked to close the VFIO device and waited for, and then the data is
+    /// dropped.
     fn remove(_device: &Device<Self>, _data: Pin<&Self::Data>) {}
 
     /// Returns how many more devices of this type can be created now.
     fn available_instances(ty: &Type<Self>) -> u32;
 
-    /// Writes what the `description` file of the type says, without the newline at its end.
+    /// Writes what the `description` file of the type says, less than a page, without the newline at its end.
     fn description(ty: &Type<Self>, text: &mut dyn fmt::Write) -> Result;
+}
+
+/// What there is of a device between probe and remove. What is declared first is dropped first.
+#[pin_data]
+struct Bound<T: Driver> {
+    vfio: vfio::Registration<T::Vfio>,
+    #[pin]
+    data: T::Data,
+}
+
+impl<T: Driver> Bound<T> {
+    /// Returns an initializer for a device that is being bound.
+    fn new(device: &Device<T>) -> impl PinInit<Self, Error> + use<'_, T> {
+        try_pin_init!(Self {
+            data <- T::probe(device),
+            // SAFETY: `Self` is dropped when the device is unbound, if not before, by `remove_callback()`.
+            vfio: unsafe {
+                vfio::Registration::new(device.as_ref(), T::vfio(device, data.as_ref()))
+            }?,
+        })
+    }
+
+    /// Returns the driver's data.
+    fn data(self: Pin<&Self>) -> Pin<&T::Data> {
+        // SAFETY: The field is structurally pinned.
+        unsafe { self.map_unchecked(|bound| &bound.data) }
+    }
 }
 
 /// Returns the error of a [`Driver::probe`] for which no instance is left: `EUSERS`, as mdev itself has it.
@@ -136,7 +171,10 @@ impl<T: Driver> DriverRegistration<T> {
         // SAFETY: `kobj` is inside a `struct device`, by the requirements.
         let dev = unsafe { kernel::container_of!(kobj, bindings::device, kobj) };
         // SAFETY: The device is valid; while it is bound its data is what `probe_callback()` set.
-        unsafe { <Pin<KBox<T::Data>> as ForeignOwnable>::borrow(bindings::dev_get_drvdata(dev)) }
+        let bound = unsafe {
+            <Pin<KBox<Bound<T>>> as ForeignOwnable>::borrow(bindings::dev_get_drvdata(dev))
+        };
+        Bound::data(bound)
     }
 
     /// # Safety
@@ -147,9 +185,9 @@ impl<T: Driver> DriverRegistration<T> {
         let device = unsafe { Device::<T>::from_raw(raw) };
 
         from_result(|| {
-            let data = KBox::pin_init(T::probe(device), GFP_KERNEL)?;
+            let bound = KBox::pin_init(Bound::new(device), GFP_KERNEL)?;
             // SAFETY: The device is valid, and nobody but its driver sets its data.
-            unsafe { bindings::dev_set_drvdata(&raw mut (*raw).dev, data.into_foreign()) };
+            unsafe { bindings::dev_set_drvdata(&raw mut (*raw).dev, bound.into_foreign()) };
             Ok(0)
         })
     }
@@ -164,9 +202,9 @@ impl<T: Driver> DriverRegistration<T> {
         // SAFETY: The device is valid.
         let data = unsafe { bindings::dev_get_drvdata(&raw mut (*raw).dev) };
         // SAFETY: This is what `probe_callback()` made, and nothing borrows it any more.
-        let data = unsafe { <Pin<KBox<T::Data>> as ForeignOwnable>::from_foreign(data) };
+        let bound = unsafe { <Pin<KBox<Bound<T>>> as ForeignOwnable>::from_foreign(data) };
 
-        T::remove(device, data.as_ref());
+        T::remove(device, Bound::data(bound.as_ref()));
     }
 
     /// # Safety
@@ -186,14 +224,16 @@ impl<T: Driver> DriverRegistration<T> {
     ) -> isize {
         // SAFETY: The type is registered while its files can be read.
         let ty = unsafe { Type::<T>::from_raw(raw) };
-        // SAFETY: sysfs passes a zeroed page.
-        let page = unsafe { core::slice::from_raw_parts_mut(buffer.cast::<u8>(), PAGE_SIZE) };
+        // SAFETY: sysfs passes a zeroed page, of which the last byte is to stay zero.
+        let page = unsafe { core::slice::from_raw_parts_mut(buffer.cast::<u8>(), PAGE_SIZE - 1) };
 
         from_result(|| {
+            let (newline, page) = page.split_last_mut().ok_or(EINVAL)?;
             let mut text = sysfs::Window::new(0, page);
             T::description(ty, &mut text)?;
-            fmt::Write::write_char(&mut text, '\n')?;
-            isize::try_from(text.filled()).map_err(|_| EINVAL)
+            let filled = text.filled();
+            *page.get_mut(filled).unwrap_or(newline) = b'\n';
+            isize::try_from(filled + 1).map_err(|_| EINVAL)
         })
     }
 }

@@ -11,7 +11,8 @@
 //! `mdev_unregister_parent()`; the references to the types, and through them to the parent's `struct device`,
 //! are what tells that this has happened. So the parent and its types stay where they are until the `struct device`
 //! is released, and dropping a [`Parent`] waits for that. A module that drops its parents before it is unloaded
-//! is therefore never called afterwards.
+//! is therefore not called afterwards. (Forgetting a [`Parent`], as forgetting any registration, is a promise that the
+//! module stays.)
 
 use super::{
     Driver,

@@ -37,7 +37,10 @@ use kernel::{
 /// What a driver implements for a VFIO device. The value is the driver's data of one device.
 ///
 /// [`open`](Self::open) and [`close`](Self::close) come in turn, at most one user at a time. Between the two, all
-/// others may be called at any time and at once; [`request`](Self::request) and [`unmask`](Self::unmask) too.
+/// others may be called at any time and at once. [`request`](Self::request) may also come when nobody has opened the
+/// device.
+///
+/// What it cannot do yet: an index with several interrupts, and mapping of regions.
 pub trait Operations: Sized + Send + Sync + 'static {
     /// The name of the driver.
     const NAME: &'static CStr;
@@ -89,12 +92,13 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// for it was signalled. May block.
     fn unmask(_this: Pin<&Self>) {}
 
-    /// Returns the device to the state it has when it is first opened, except for the eventfds.
+    /// Returns the device to the state it has when it is first opened, except for the eventfds and the masks, which
+    /// are the VMM's and not the device's.
     fn reset(this: Pin<&Self>) -> Result;
 
-    /// Asks the user to close the device, because it is about to be removed. Called at once and then every ten
-    /// seconds, `count` times before this one, until it is closed.
-    fn request(this: Pin<&Self>, count: u32);
+    /// Asks the user to close the device, because it is about to be removed, and returns whether there was a way to.
+    /// Called at once and then every ten seconds, `count` times before this one, until it is closed.
+    fn request(this: Pin<&Self>, count: u32) -> bool;
 }
 
 /// A VFIO device with the driver's data in it.
@@ -143,7 +147,8 @@ impl<T: Operations> Device<T> {
             irqfd <- Irqfd::new(),
             parent: parent.into(),
         });
-        // SAFETY: `inner` is valid for writes and stays where it is; the reference is not kept.
+        // SAFETY: `inner` is valid for writes and stays where it is until it is dropped. The lifetime is what
+        // `InPlaceWrite` asks for, to say so; the references do not outlive this function.
         let slot: &'static mut MaybeUninit<Inner<T>> = unsafe { &mut *inner.cast() };
         if let Err(error) = slot.write_pin_init(init) {
             // SAFETY: The one reference is ours. The table has no release that would drop `inner`.
@@ -178,6 +183,11 @@ impl<T: Operations> Device<T> {
     pub fn data(&self) -> Pin<&T> {
         // SAFETY: By the type invariant the data is pinned.
         unsafe { Pin::new_unchecked(&self.inner.data) }
+    }
+
+    /// Returns the device that this one is for.
+    pub(super) fn parent(&self) -> &device::Device {
+        &self.inner.parent
     }
 
     /// Returns the eventfd that unmasks.
@@ -231,20 +241,26 @@ impl<T: Operations> Registration<T> {
     ///
     /// # Errors
     ///
-    /// What `data` fails with, `ENOMEM`, `ENOSPC` when there are too many VFIO devices.
-    pub fn new(
+    /// What `data` fails with; `ENOMEM`; `ENOSPC` when there are too many VFIO devices; `EINVAL` when more than one
+    /// interrupt index can be masked.
+    ///
+    /// # Safety
+    ///
+    /// The registration must be dropped before `parent` is unbound: whoever opens the device looks at the driver of
+    /// its parent.
+    pub(crate) unsafe fn new(
         parent: &device::Device<device::Bound>,
         data: impl PinInit<T, Error>,
     ) -> Result<Self> {
         let device = Device::new(parent, data)?;
+        // There is one eventfd that unmasks.
+        let is_maskable = |index: &u32| T::irq_info(device.data(), *index).is_maskable();
+        if (0..T::NUM_IRQS).filter(is_maskable).count() > 1 {
+            return Err(EINVAL);
+        }
         // SAFETY: The device is allocated, initialised, and not yet registered.
         to_result(unsafe { c::vfio_register_emulated_iommu_dev(device.as_raw()) })?;
         Ok(Self(device))
-    }
-
-    /// Returns the driver's data.
-    pub fn data(&self) -> Pin<&T> {
-        self.0.data()
     }
 }
 

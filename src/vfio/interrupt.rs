@@ -76,7 +76,7 @@ impl Level {
         self.deliver();
     }
 
-    /// Carries out a request.
+    /// Carries out a request. Another eventfd, or none, leaves the mask as it is; disabling the index clears it.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl Level {
             (Action::Mask | Action::Unmask, Single::Now(false)) => (),
             (Action::Mask | Action::Unmask, _) => return Err(ENOTTY),
             (Action::Trigger, Single::Now(now)) => inject(&self.trigger, now)?,
-            (Action::Trigger, Single::Disable | Single::Assign(None)) => {
+            (Action::Trigger, Single::Disable) => {
                 self.trigger = None;
                 self.is_masked = false;
             }
@@ -126,11 +126,12 @@ impl Notification {
         self.trigger.is_some()
     }
 
-    /// Tells user space, if it listens.
-    pub fn signal(&self) {
+    /// Tells user space, and returns whether it listens.
+    pub fn signal(&self) -> bool {
         if let Some(trigger) = &self.trigger {
             trigger.signal();
         }
+        self.trigger.is_some()
     }
 
     /// Carries out a request.

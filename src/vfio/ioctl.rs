@@ -5,7 +5,6 @@
 use super::{
     irq_set::Request,
     Action,
-    Data,
     Device,
     Operations, //
 };
@@ -20,14 +19,18 @@ use kernel::{
     },
 };
 
-/// Returns the number of the VFIO ioctl `number`.
+/// Returns the number of a VFIO ioctl.
 const fn vfio(number: u32) -> u32 {
-    _IO(b';' as u32, c::VFIO_BASE + number)
+    _IO(c::VFIO_TYPE as u32, c::VFIO_BASE + number)
 }
 
+/// `VFIO_DEVICE_GET_INFO`
 const GET_INFO: u32 = vfio(7);
+/// `VFIO_DEVICE_GET_IRQ_INFO`
 const GET_IRQ_INFO: u32 = vfio(9);
+/// `VFIO_DEVICE_SET_IRQS`
 const SET_IRQS: u32 = vfio(10);
+/// `VFIO_DEVICE_RESET`
 const RESET: u32 = vfio(11);
 
 // The structures that are exchanged here consist of four words each.
@@ -95,19 +98,13 @@ fn set_irqs<T: Operations>(device: &Device<T>, argument: UserPtr) -> Result {
 
     if is_maskable && request.action == Action::Unmask && request.has_eventfds() {
         let fd = request.copy_fds()?.pop().ok_or(EINVAL)?;
-        return device.irqfd().assign(device, fd);
+        return device.irqfd().lock().assign(device, fd);
     }
 
     let set = request.copy_data()?;
-    let ends = set.action == Action::Trigger
-        && match &set.data {
-            Data::None => set.count == 0,
-            Data::Bool(_) => false,
-            Data::EventFd(eventfds) => eventfds.iter().all(Option::is_none),
-        };
-    T::set_irqs(device.data(), set)?;
-    if is_maskable && ends {
-        device.irqfd().assign(device, None)?;
+    let irqfd = device.irqfd().lock();
+    if is_maskable && set.disables_index() {
+        irqfd.assign(device, None)?;
     }
-    Ok(())
+    T::set_irqs(device.data(), set)
 }

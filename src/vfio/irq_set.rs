@@ -52,6 +52,13 @@ pub struct IrqSet {
     pub data: Data,
 }
 
+impl IrqSet {
+    /// Returns whether the request ends all signals of the index.
+    pub(super) fn disables_index(&self) -> bool {
+        self.action == Action::Trigger && self.count == 0
+    }
+}
+
 /// The length of the part of `struct vfio_irq_set` before its data, in bytes.
 const HEADER: usize = offset_of!(c::vfio_irq_set, data);
 static_assert!(HEADER == size_of::<[u32; 5]>());

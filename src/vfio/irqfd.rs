@@ -4,30 +4,33 @@
 //!
 //! The VFIO core does the listening where `CONFIG_VFIO_VIRQFD` is set, which `vfio-pci` selects; elsewhere
 //! such a request is refused with `ENOTTY`, as it may be, and user space falls back to the ioctl.
+//!
+//! A user that unmasks with the very eventfd that the interrupt signals keeps a kernel worker busy for as long as the
+//! level is asserted, as with `vfio-pci`; the work is the user's own share of the processor.
 
 use super::{
     Device,
     Operations, //
 };
-use kernel::prelude::*;
-
-#[cfg(CONFIG_VFIO_VIRQFD)]
 use crate::bindings as c;
-#[cfg(CONFIG_VFIO_VIRQFD)]
 use core::ptr::null_mut;
-#[cfg(CONFIG_VFIO_VIRQFD)]
 use kernel::{
-    error::to_result,
     new_mutex,
-    sync::Mutex,
+    prelude::*,
+    sync::{
+        lock::{
+            mutex::MutexBackend,
+            Guard, //
+        },
+        Mutex, //
+    },
     types::Opaque, //
 };
 
 /// The eventfd that unmasks the interrupt of a device, if user space assigned one.
-#[cfg(CONFIG_VFIO_VIRQFD)]
 #[pin_data]
 pub(super) struct Irqfd {
-    /// Held while the eventfd is changed. Not taken when it is signalled.
+    /// Held while interrupts are configured. Not taken when the eventfd is signalled.
     #[pin]
     gate: Mutex<()>,
     /// What the core is listening with, or null. The core writes here too, under a lock of its own, when user space
@@ -36,7 +39,6 @@ pub(super) struct Irqfd {
     raw: Opaque<*mut c::virqfd>,
 }
 
-#[cfg(CONFIG_VFIO_VIRQFD)]
 impl Irqfd {
     /// Returns an initializer for one that does not listen.
     pub(super) fn new() -> impl PinInit<Self> {
@@ -46,29 +48,57 @@ impl Irqfd {
         })
     }
 
+    /// Locks the configuration of the device's interrupts. The driver's own lock nests inside this one.
+    pub(super) fn lock(&self) -> Locked<'_> {
+        Locked {
+            irqfd: self,
+            _gate: self.gate.lock(),
+        }
+    }
+}
+
+/// An [`Irqfd`] whose gate is held.
+pub(super) struct Locked<'a> {
+    irqfd: &'a Irqfd,
+    _gate: Guard<'a, (), MutexBackend>,
+}
+
+impl Locked<'_> {
     /// Listens to the eventfd `fd`, instead of to the one before, or no more. On each signal `T::unmask` is called.
     ///
     /// # Errors
     ///
     /// `EBADF` or `EINVAL` for what is no eventfd, `ENOMEM`. Nobody is listened to then.
+    #[cfg(CONFIG_VFIO_VIRQFD)]
     pub(super) fn assign<T: Operations>(&self, device: &Device<T>, fd: Option<i32>) -> Result {
-        let _gate = self.gate.lock();
+        let raw = self.irqfd.raw.get();
 
-        // SAFETY: The place is valid, and `T::unmask` does not take the gate, which is waited for in here.
-        unsafe { c::vfio_virqfd_disable(self.raw.get()) };
+        // SAFETY: The place is valid, and `T::unmask` does not take the gate, which is held while it is waited for.
+        unsafe { c::vfio_virqfd_disable(raw) };
         let Some(fd) = fd else { return Ok(()) };
         // SAFETY: The device outlives the listening, because it ends that when it is closed. The place is valid and
         // holds null.
-        to_result(unsafe {
+        kernel::error::to_result(unsafe {
             c::vfio_virqfd_enable(
                 device.as_raw().cast(),
                 None,
                 Some(signalled_callback::<T>),
                 null_mut(),
-                self.raw.get(),
+                raw,
                 fd,
             )
         })
+    }
+
+    /// Refuses to listen.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY` for any eventfd.
+    #[cfg(not(CONFIG_VFIO_VIRQFD))]
+    pub(super) fn assign<T: Operations>(&self, _device: &Device<T>, fd: Option<i32>) -> Result {
+        let _ = &self.irqfd.raw;
+        fd.map_or(Ok(()), |_| Err(ENOTTY))
     }
 }
 
@@ -80,26 +110,4 @@ unsafe extern "C" fn signalled_callback<T: Operations>(device: *mut c_void, _dat
     // SAFETY: The device is open while this is called.
     let device = unsafe { Device::<T>::from_raw(device.cast()) };
     T::unmask(device.data());
-}
-
-/// Where the VFIO core cannot listen.
-#[cfg(not(CONFIG_VFIO_VIRQFD))]
-#[pin_data]
-pub(super) struct Irqfd {}
-
-#[cfg(not(CONFIG_VFIO_VIRQFD))]
-impl Irqfd {
-    /// Returns an initializer.
-    pub(super) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {})
-    }
-
-    /// Refuses to listen.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTTY` for any eventfd.
-    pub(super) fn assign<T: Operations>(&self, _device: &Device<T>, fd: Option<i32>) -> Result {
-        fd.map_or(Ok(()), |_| Err(ENOTTY))
-    }
 }

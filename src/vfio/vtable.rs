@@ -21,9 +21,6 @@ use kernel::{
 /// The table of callbacks for the devices of `T`.
 pub(super) struct VTable<T: Operations>(PhantomData<T>);
 
-/// All callbacks have this one requirement, and the device is valid in each because of it: the VFIO core calls them, for
-/// a device that was allocated with this table and is initialised. Those with a buffer or an argument pass on what
-/// user space gave.
 impl<T: Operations> VTable<T> {
     /// For a device that is initialised.
     pub(super) const TABLE: &'static c::vfio_device_ops = &Self::OPS;
@@ -57,7 +54,7 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// See the table; nobody uses the device any more.
+    /// Only the VFIO core may call this, when the last reference to a `Device<T>` is gone.
     unsafe extern "C" fn release_callback(raw: *mut c::vfio_device) {
         // SAFETY: The last reference is gone.
         unsafe { Device::<T>::drop_inner(raw) };
@@ -65,34 +62,34 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// See the table.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised.
     unsafe extern "C" fn open_callback(raw: *mut c::vfio_device) -> c_int {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
         from_result(|| T::open(device.data()).map(|()| 0))
     }
 
     /// # Safety
     ///
-    /// See the table.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised.
     unsafe extern "C" fn close_callback(raw: *mut c::vfio_device) {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
         // Before the driver's close, which may rely on not being called any more. This cannot fail.
-        let _ = device.irqfd().assign(device, None);
+        let _ = device.irqfd().lock().assign(device, None);
         T::close(device.data());
     }
 
     /// # Safety
     ///
-    /// See the table; `position` is valid.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised, and a valid `position`.
     unsafe extern "C" fn read_callback(
         raw: *mut c::vfio_device,
         buffer: *mut c_char,
         count: usize,
         position: *mut bindings::loff_t,
     ) -> isize {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
         let buffer = UserPtr::from_ptr(buffer.cast());
         // SAFETY: The position is valid, and used by nobody else.
@@ -102,14 +99,14 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// See the table; `position` is valid.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised, and a valid `position`.
     unsafe extern "C" fn write_callback(
         raw: *mut c::vfio_device,
         buffer: *const c_char,
         count: usize,
         position: *mut bindings::loff_t,
     ) -> isize {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
         let buffer = UserPtr::from_ptr(buffer.cast_mut().cast());
         // SAFETY: The position is valid, and used by nobody else.
@@ -119,13 +116,13 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// See the table.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised.
     unsafe extern "C" fn ioctl_callback(
         raw: *mut c::vfio_device,
         command: c_uint,
         argument: c_ulong,
     ) -> c_long {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
         match ioctl::ioctl(device, command, UserPtr::from_addr(argument)) {
             Ok(()) => 0,
@@ -135,13 +132,13 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// See the table; `info` and `capabilities` are valid.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised, and valid `info` and `capabilities`.
     unsafe extern "C" fn get_region_info_callback(
         raw: *mut c::vfio_device,
         info: *mut c::vfio_region_info,
         capabilities: *mut c::vfio_info_cap,
     ) -> c_int {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
         // SAFETY: The structure is valid, and used by nobody else.
         let info = unsafe { &mut *info };
@@ -161,11 +158,16 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// See the table.
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised.
     unsafe extern "C" fn request_callback(raw: *mut c::vfio_device, count: c_uint) {
-        // SAFETY: See the table.
+        // SAFETY: The core keeps the device while it calls this.
         let device = unsafe { Device::<T>::from_raw(raw) };
-        T::request(device.data(), count);
+        if !T::request(device.data(), count) && count == 0 {
+            dev_warn!(
+                device.parent(),
+                "in use, and its user does not listen for requests: removal waits until it is closed\n"
+            );
+        }
     }
 }
 
