@@ -12,7 +12,10 @@ use super::{
     Device,
     Operations, //
 };
-use crate::bindings as c;
+use crate::{
+    bindings as c,
+    eventfd::EventFd, //
+};
 use core::ptr::null_mut;
 use kernel::{
     new_mutex,
@@ -68,10 +71,12 @@ impl Locked<'_> {
     ///
     /// # Errors
     ///
-    /// `EBADF` or `EINVAL` for what is no eventfd, `ENOMEM`. Nobody is listened to then.
+    /// `EBADF` or `EINVAL` for what is no eventfd, `ENOMEM`.
     #[cfg(CONFIG_VFIO_VIRQFD)]
     pub(super) fn assign<T: Operations>(&self, device: &Device<T>, fd: Option<i32>) -> Result {
         let raw = self.irqfd.raw.get();
+        // What is refused changes nothing.
+        fd.map(EventFd::from_fd).transpose()?;
 
         // SAFETY: The place is valid, and `T::unmask` does not take the gate, which is held while it is waited for.
         unsafe { c::vfio_virqfd_disable(raw) };

@@ -83,7 +83,7 @@ try_accepting() {
 	check "$where: its own string by dd" dd if="$file" of="$file" status=none
 	put_is "$where: an ordinary user cannot write it" EACCES "$file" "$own" 0 65534
 	for at in 1 7 4095; do
-		put_is "$where: a write at offset $at is refused" EINVAL "$file" "$own" "$at"
+		put_is "$where: a write at offset $at is refused" ESPIPE "$file" "$own" "$at"
 	done
 	# The second write goes on where the first ended.
 	equal "$where: two writes to an open file" "$(put_twice)" "accepted refused"

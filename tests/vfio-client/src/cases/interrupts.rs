@@ -39,6 +39,8 @@ cases![
     shows_the_pending_level_in_the_status_register,
     injects_one_signal_on_request,
     is_deassigned_by_minus_one,
+    keeps_the_mask_when_deassigned_by_minus_one,
+    keeps_the_unmask_eventfd_when_deassigned_by_minus_one,
     is_disabled_as_a_whole,
     moves_to_another_eventfd,
     follows_every_cause_of_a_port,
@@ -310,6 +312,29 @@ fn is_deassigned_by_minus_one(world: &World<'_>) -> Outcome {
     armed.signal.expect(0, "after an injection into nothing")?;
     armed.device.irq_fd(TRIGGER, INTX, armed.signal.fd())?;
     armed.signal.expect(1, "assigned again while asserted")
+}
+
+fn keeps_the_mask_when_deassigned_by_minus_one(world: &World<'_>) -> Outcome {
+    let armed = Armed::new(world)?;
+    armed.port().assert_interrupt()?;
+    armed.signal.expect(1, "after the level rose")?;
+    armed.device.irq_fd(TRIGGER, INTX, -1)?;
+    armed.device.irq_fd(TRIGGER, INTX, armed.signal.fd())?;
+    armed.signal.expect(0, "still automasked")?;
+    armed.unmask()?;
+    armed.signal.expect(1, "unmasked")
+}
+
+fn keeps_the_unmask_eventfd_when_deassigned_by_minus_one(world: &World<'_>) -> Outcome {
+    let armed = Armed::new(world)?;
+    let unmask = Signal::new()?;
+    armed.device.irq_fd(UNMASK, INTX, unmask.fd())?;
+    armed.port().assert_interrupt()?;
+    armed.signal.expect(1, "after the level rose")?;
+    armed.device.irq_fd(TRIGGER, INTX, -1)?;
+    armed.device.irq_fd(TRIGGER, INTX, armed.signal.fd())?;
+    unmask.send()?;
+    armed.signal.expect(1, "unmasked by the eventfd")
 }
 
 fn is_disabled_as_a_whole(world: &World<'_>) -> Outcome {

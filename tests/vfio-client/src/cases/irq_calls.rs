@@ -30,6 +30,7 @@ cases![
     refuses_descriptors_that_are_not_eventfds,
     refuses_set_irqs_whose_data_is_not_there,
     keeps_the_trigger_when_a_call_is_refused,
+    keeps_the_unmask_eventfd_when_a_call_is_refused,
 ];
 
 fn refuses_info_with_a_short_argsz(world: &World<'_>) -> Outcome {
@@ -281,4 +282,21 @@ fn keeps_the_trigger_when_a_call_is_refused(world: &World<'_>) -> Outcome {
     signal.expect(1, "the trigger that was set before")?;
     check_eq!(device.irq(INTX)?.1, 1, "count of INTx");
     Ok(())
+}
+
+fn keeps_the_unmask_eventfd_when_a_call_is_refused(world: &World<'_>) -> Outcome {
+    let device = world.open()?;
+    enable(&device, world.ports())?;
+    let (signal, unmask) = (Signal::new()?, Signal::new()?);
+    device.irq_fd(TRIGGER, INTX, signal.fd())?;
+    device.irq_fd(UNMASK, INTX, unmask.fd())?;
+    let null = File::open("/dev/null")?;
+    let closed = device.irq_fd(UNMASK, INTX, 9999);
+    check_errno!(closed, EBADF, "a closed descriptor");
+    let other = device.irq_fd(UNMASK, INTX, null.as_raw_fd());
+    check_errno!(other, EINVAL, "not an eventfd");
+    Port::new(&device, 0).assert_interrupt()?;
+    signal.expect(1, "after the level rose")?;
+    unmask.send()?;
+    signal.expect(1, "unmasked by the eventfd that was set before")
 }

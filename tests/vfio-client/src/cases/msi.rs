@@ -19,6 +19,7 @@ cases![
     returns_to_intx_when_msi_is_deassigned,
     hands_a_level_that_is_high_from_msi_to_intx,
     sends_msi_although_intx_is_disabled,
+    sends_msi_only_while_it_may_master_the_bus,
     injects_each_of_them_on_request,
     moves_msi_to_another_eventfd,
     refuses_to_mask_any_of_them,
@@ -52,6 +53,19 @@ fn sends_msi_instead_of_intx(world: &World<'_>) -> Outcome {
     Port::new(&device, 0).assert_interrupt()?;
     msi.expect(1, "MSI")?;
     intx.expect(0, "INTx with MSI set")
+}
+
+fn sends_msi_only_while_it_may_master_the_bus(world: &World<'_>) -> Outcome {
+    let device = world.open()?;
+    enable(&device, world.ports())?;
+    device.put(CONFIG, COMMAND, &COMMAND_IO.to_le_bytes())?;
+    let msi = Signal::new()?;
+    device.irq_fd(TRIGGER, MSI, msi.fd())?;
+    Port::new(&device, 0).assert_interrupt()?;
+    msi.expect(0, "without bus mastering")?;
+    let command = COMMAND_IO | COMMAND_MASTER;
+    device.put(CONFIG, COMMAND, &command.to_le_bytes())?;
+    msi.expect(1, "once it may master the bus")
 }
 
 fn returns_to_intx_when_msi_is_deassigned(world: &World<'_>) -> Outcome {
