@@ -110,3 +110,52 @@ pub(super) fn write<T: Operations>(
         T::write(device.data(), place.index, offset, piece)
     })
 }
+
+#[cfg_attr(CONFIG_MIGDEV_KUNIT_TEST, kunit_tests(migdev_vfio_access))]
+#[cfg(CONFIG_MIGDEV_KUNIT_TEST)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = Place {
+        index: 0,
+        offset: 16,
+    };
+
+    #[test]
+    fn pieces_follow_one_another_to_the_last_byte() {
+        let mut next = PLACE.offset;
+        let done = each_chunk(PLACE, 2 * CHUNK + 3, |offset, length| {
+            assert_eq!(offset, next);
+            assert!(length <= CHUNK);
+            next += length as u64;
+            Ok(length)
+        });
+        assert!(done == Ok(2 * CHUNK + 3));
+        assert_eq!(next, PLACE.offset + 2 * CHUNK as u64 + 3);
+    }
+
+    #[test]
+    fn an_error_after_some_bytes_ends_the_access_with_their_count() {
+        let fail_at = |piece: u64| {
+            move |offset: u64, length: usize| {
+                if offset == PLACE.offset + piece * CHUNK as u64 {
+                    Err(EFAULT)
+                } else {
+                    Ok(length)
+                }
+            }
+        };
+        assert!(each_chunk(PLACE, 3 * CHUNK, fail_at(2)) == Ok(2 * CHUNK));
+        assert!(each_chunk(PLACE, 3 * CHUNK, fail_at(0)) == Err(EFAULT));
+    }
+
+    #[test]
+    fn less_than_was_asked_for_ends_the_access() {
+        assert!(each_chunk(PLACE, 3 * CHUNK, |_, length| Ok(length - 1)) == Ok(CHUNK - 1));
+    }
+
+    #[test]
+    fn a_driver_that_claims_too_much_gets_what_was_asked_for() {
+        assert!(each_chunk(PLACE, 2 * CHUNK, |_, _| Ok(usize::MAX)) == Ok(2 * CHUNK));
+    }
+}
