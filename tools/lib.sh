@@ -114,9 +114,9 @@ artefact() {
 make_artefact() {
 	local kind=$1 dir=$2 fill=$3 new
 	[ ! -d "$dir" ] || return 0
-	rm -rf "$CACHE/$kind"/.new.*
+	rm -rf "$CACHE/$kind"/*.new
 	mkdir -p "$CACHE/$kind"
-	new=$(mktemp -d "$CACHE/$kind/.new.XXXXXX")
+	new=$(mktemp -d --suffix=.new -p "$CACHE/$kind")
 	chmod 755 "$new"
 	"$fill" "$new"
 	mv -T "$new" "$dir"
