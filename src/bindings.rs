@@ -17,6 +17,7 @@
     non_camel_case_types,
     non_snake_case,
     non_upper_case_globals,
+    unknown_lints, // bindgen names lints that an older rustc does not know
     unreachable_pub,
     unsafe_op_in_unsafe_fn,
     unused_imports

@@ -30,7 +30,7 @@ impl FifoControl {
         if value & FCR_ENABLE == 0 {
             Self::CHARACTER_MODE
         } else {
-            Self(value & (FCR_ENABLE | 0x03 << FCR_TRIGGER_SHIFT))
+            Self(value & (FCR_ENABLE | (0x03 << FCR_TRIGGER_SHIFT)))
         }
     }
 

@@ -34,7 +34,7 @@ fn refuses_requests_that_it_does_not_know(world: &World<'_>) -> Outcome {
         0x5401,
         request(155),
         u32::MAX,
-        requests::RESET | 1 << 31,
+        requests::RESET | (1 << 31),
     ]);
     for number in unknown {
         let call = device.ioctl(number, &mut Argument::words(&[64]));

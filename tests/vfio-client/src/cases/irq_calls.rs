@@ -147,8 +147,8 @@ fn refuses_set_irqs_with_wrong_flags(world: &World<'_>) -> Outcome {
         NONE | MASK | TRIGGER,
         EVENTFD | UNMASK | TRIGGER,
         NONE | MASK | UNMASK | TRIGGER,
-        NONE | TRIGGER | 1 << 6,
-        EVENTFD | TRIGGER | 1 << 31,
+        NONE | TRIGGER | (1 << 6),
+        EVENTFD | TRIGGER | (1 << 31),
         u32::MAX,
     ];
     for flags in wrong {
@@ -265,7 +265,7 @@ fn refused_calls(device: &Device) -> Outcome {
     );
     let twice = device.set_irqs(NONE | TRIGGER, INTX, 0, 2, &[]);
     check_errno!(twice, EINVAL, "two interrupts");
-    let flags = device.set_irqs(NONE | TRIGGER | 1 << 9, INTX, 0, 0, &[]);
+    let flags = device.set_irqs(NONE | TRIGGER | (1 << 9), INTX, 0, 0, &[]);
     check_errno!(flags, EINVAL, "an unknown flag");
     let start = device.set_irqs(NONE | TRIGGER, INTX, 7, 0, &[]);
     check_errno!(start, EINVAL, "nothing, from the seventh on");

@@ -40,7 +40,7 @@ fn space(world: &World<'_>) -> Result<Arc<dyn VfioOps>, Miss> {
 }
 
 fn open(world: &World<'_>) -> Result<VfioDevice, Miss> {
-    VfioDevice::new(world.mdev.path(), space(world)?, true).map_err(failed)
+    VfioDevice::new(world.mdev.path(), space(world)?).map_err(failed)
 }
 
 fn serves_the_client_of_rust_vmm(world: &World<'_>) -> Outcome {
@@ -81,7 +81,7 @@ fn serves_the_client_of_rust_vmm(world: &World<'_>) -> Outcome {
 
 fn lets_that_client_map_memory(world: &World<'_>) -> Outcome {
     let space = space(world)?;
-    let device = VfioDevice::new(world.mdev.path(), Arc::clone(&space), true).map_err(failed)?;
+    let device = VfioDevice::new(world.mdev.path(), Arc::clone(&space)).map_err(failed)?;
     let memory = Cliff::new()?;
     for round in 0..3 {
         let (iova, address) = (round << 20, memory.tail(PAGE).cast());
