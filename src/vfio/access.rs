@@ -135,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn up_to_a_configuration_space_is_one_piece() {
+        for count in [1, 2, 4, 8, CHUNK] {
+            let mut pieces = 0;
+            let done = each_chunk(PLACE, count, |_, length| {
+                pieces += 1;
+                Ok(length)
+            });
+            assert!(done == Ok(count));
+            assert_eq!(pieces, 1);
+        }
+    }
+
+    #[test]
     fn an_error_after_some_bytes_ends_the_access_with_their_count() {
         let fail_at = |piece: u64| {
             move |offset: u64, length: usize| {
