@@ -10,10 +10,10 @@ use core::fmt;
 /// classes, the least variant among them is the class of the whole.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Class {
+    /// The string is longer than [`MAX_LEN`](super::MAX_LEN). What is in it was not looked at.
+    TooLong,
     /// The string is not well-formed.
     Malformed,
-    /// The string is longer than [`MAX_LEN`](super::MAX_LEN).
-    TooLong,
     /// The string describes a device of another vendor or another model.
     OtherDevice,
     /// The schema, the guest-visible ABI or the stream version is outside what is accepted.
@@ -27,8 +27,8 @@ pub enum Class {
 impl Class {
     /// Every class, in order of precedence.
     pub const ALL: [Self; 6] = [
-        Self::Malformed,
         Self::TooLong,
+        Self::Malformed,
         Self::OtherDevice,
         Self::Version,
         Self::Feature,
@@ -38,8 +38,8 @@ impl Class {
     /// Returns the positive Linux errno, as in `include/uapi/asm-generic/errno.h`.
     pub const fn errno(self) -> i32 {
         match self {
-            Self::Malformed => 22,
             Self::TooLong => 7,
+            Self::Malformed => 22,
             Self::OtherDevice => 18,
             Self::Version => 71,
             Self::Feature => 95,
@@ -50,8 +50,8 @@ impl Class {
     /// Returns the symbol of [`Class::errno`], such as `"EINVAL"`.
     pub const fn errno_name(self) -> &'static str {
         match self {
-            Self::Malformed => "EINVAL",
             Self::TooLong => "E2BIG",
+            Self::Malformed => "EINVAL",
             Self::OtherDevice => "EXDEV",
             Self::Version => "EPROTO",
             Self::Feature => "EOPNOTSUPP",
@@ -62,8 +62,8 @@ impl Class {
     /// Returns a short name for programs: one word of lower-case letters and `-`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Malformed => "malformed",
             Self::TooLong => "too-long",
+            Self::Malformed => "malformed",
             Self::OtherDevice => "other-device",
             Self::Version => "version",
             Self::Feature => "feature",

@@ -42,6 +42,22 @@ repeated() {
 	text=${text// /a}
 }
 
+# padded LENGTH STRING: sets `text` to the string, made so long by extensions that bear on nothing.
+padded() {
+	local name=10 room field value
+	text=$2
+	while ((${#text} < $1)); do
+		field=,ext.$name=may:
+		room=$(($1 - ${#text} - ${#field}))
+		# A value has 1 to 63 characters. What is left after this one must have room for a field of its own.
+		if ((room > 63)); then room=$((room < 80 ? 40 : 63)); fi
+		printf -v value '%*s' "$room" ''
+		text+=$field${value// /x}
+		name=$((name + 1))
+	done
+	[ ${#text} = "$1" ] || note "there is no string of $1 bytes: this one has ${#text}"
+}
+
 put_by_echo() { echo "$own" >"$file"; }
 
 # put_twice: two writes to one open file; says what became of each.
@@ -113,10 +129,28 @@ try_malformed() {
 	repeated 1022
 	refuses EINVAL "1022 bytes of nonsense" "$text"
 	refuses EINVAL "1022 bytes of nonsense and a newline" "$text"$'\n'
-	for length in 1024 4096 5000; do
+	for length in 1023 1024 4096 5000; do
 		repeated "$length"
-		refuses E2BIG "$length bytes" "$text"
+		refuses E2BIG "$length bytes of nonsense" "$text"
 	done
+	repeated 1023
+	refuses E2BIG "1023 bytes of nonsense and a newline" "$text"$'\n'
+}
+
+# A string of the greatest length is judged by what it says; one byte more is not looked at.
+try_longest() {
+	padded 1022 "$own"
+	put_is "$where: 1022 bytes that fit" "ok 1022" "$file" "$text"
+	put_is "$where: 1022 bytes that fit and a newline" "ok 1023" "$file" "$text"$'\n'
+	refuses EINVAL "1021 bytes that fit and two newlines" "${text%?}"$'\n\n'
+	refuses E2BIG "1022 bytes that fit and two newlines" "$text"$'\n\n'
+	padded 1023 "$own"
+	refuses E2BIG "1023 bytes that would fit" "$text"
+	refuses E2BIG "1023 bytes that would fit and a newline" "$text"$'\n'
+	changed "vendor=+([!,])" "vendor=acme"
+	padded 1022 "$text"
+	refuses EXDEV "1022 bytes of another vendor" "$text"
+	refuses EXDEV "1022 bytes of another vendor and a newline" "$text"$'\n'
 }
 
 # try_incompatible OTHER-TYPE
@@ -141,6 +175,7 @@ try_file() {
 	try_reading
 	try_accepting
 	try_malformed
+	try_longest
 	try_incompatible "$3"
 	get_is "$where: still the same after all that" "ok $own"$'\n' "$file"
 }

@@ -30,8 +30,13 @@ use proptest::{
 };
 
 fn document() -> String {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Documentation/migration-version.rst");
+    read("migration-version.rst")
+}
+
+fn read(document: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../Documentation")
+        .join(document);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -176,6 +181,21 @@ fn the_table_of_errors_is_that_of_the_code() {
         .map(|class| (class.name().to_string(), class.errno_name().to_string()))
         .collect();
     assert_eq!(rows, expected);
+}
+
+#[test]
+fn the_table_of_the_abi_has_the_errors_in_order_of_precedence() {
+    let document = read("ABI/testing/sysfs-bus-mdev-migdev");
+    // The first table is that of the errors.
+    let rows: Vec<_> = document
+        .lines()
+        .skip_while(|line| !line.trim_start().starts_with("==="))
+        .skip(1)
+        .take_while(|line| !line.trim_start().starts_with("==="))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| Class::ALL.iter().any(|class| class.errno_name() == *word))
+        .collect();
+    assert_eq!(rows, Class::ALL.map(Class::errno_name));
 }
 
 #[test]
