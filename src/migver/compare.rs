@@ -33,6 +33,7 @@ use super::{
     Parameter,
     Parameters,
     Reason,
+    Rule,
     Side,
     Value,
     Version, //
@@ -281,6 +282,8 @@ fn parameter(item: Merged<Parameter<'_>>) -> Option<Reason<'_>> {
                 Fault::Different
             } else if source.rule.admits(source.value, destination.value) {
                 return None;
+            } else if source.rule == Rule::Equal {
+                Fault::Different
             } else if source.value < destination.value {
                 Fault::TooSmall(Side::Source)
             } else {
@@ -437,7 +440,10 @@ mod tests {
     #[test]
     fn parameters_fit_by_their_rule() {
         let version = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1,param.p=eq:1";
+        let two = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1,param.p=eq:2";
         let at_most = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1,param.p=le:1";
+        let at_least = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1,param.p=ge:1";
+        let more_at_least = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1,param.p=ge:2";
         let more = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1,param.p=le:2";
         let none = "migver:1,vendor=v,model=m,abi=1.0,stream=1:1-1";
         assert!(gives(at_most, more, None, "compatible"));
@@ -446,6 +452,25 @@ mod tests {
             at_most,
             Some(Class::Parameter),
             "param.p: source le:2, destination le:1: the destination is too small"
+        ));
+        assert!(gives(more_at_least, at_least, None, "compatible"));
+        assert!(gives(
+            at_least,
+            more_at_least,
+            Some(Class::Parameter),
+            "param.p: source ge:1, destination ge:2: the source is too small"
+        ));
+        assert!(gives(
+            version,
+            two,
+            Some(Class::Parameter),
+            "param.p: source eq:1, destination eq:2: they must be the same"
+        ));
+        assert!(gives(
+            two,
+            version,
+            Some(Class::Parameter),
+            "param.p: source eq:2, destination eq:1: they must be the same"
         ));
         assert!(gives(
             version,

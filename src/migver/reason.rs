@@ -109,7 +109,7 @@ impl fmt::Display for Side {
 /// What is wrong between two values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// They must be the same, and neither is before the other.
+    /// They must be the same: neither side is at fault more than the other.
     Different,
     /// One side has an older version than the other side asks for.
     TooOld(Side),
