@@ -38,13 +38,6 @@ impl From<std::io::Error> for Miss {
     }
 }
 
-/// Fails the case with a formatted text.
-macro_rules! fail {
-    ($($text:tt)+) => {
-        return Err($crate::ktap::Miss::Failed(format!($($text)+)))
-    };
-}
-
 /// Skips the case with a formatted reason.
 macro_rules! skip {
     ($($text:tt)+) => {
@@ -72,19 +65,18 @@ macro_rules! check_eq {
     };
 }
 
-/// Fails the case unless the call failed with one of the errors.
+/// Fails the case unless the call failed with this error.
 macro_rules! check_errno {
-    ($call:expr, $first:ident $(| $more:ident)*, $($text:tt)+) => {
-        let wanted = [nix::errno::Errno::$first $(, nix::errno::Errno::$more)*];
+    ($call:expr, $want:ident, $($text:tt)+) => {
         match $call {
-            Err(errno) if wanted.contains(&errno) => {}
+            Err(nix::errno::Errno::$want) => {}
             other => return Err($crate::ktap::Miss::Failed(format!(
-                "{}: got {:?}, want {:?}", format!($($text)+), other, wanted))),
+                "{}: got {:?}, want {}", format!($($text)+), other, stringify!($want)))),
         }
     };
 }
 
-pub(crate) use {check, check_eq, check_errno, fail, skip};
+pub(crate) use {check, check_eq, check_errno, skip};
 
 /// Writes the report and counts what was in it.
 pub struct Report {

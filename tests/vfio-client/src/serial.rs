@@ -41,6 +41,8 @@ pub const DATA: u64 = 0;
 pub const IER: u64 = 1;
 /// Interrupt identification (read), FIFO control (write).
 pub const IIR_FCR: u64 = 2;
+/// FCR: keep up to 16 characters each way.
+pub const FCR_ENABLE: u8 = 0x01;
 /// Line control.
 pub const LCR: u64 = 3;
 /// Modem control.

@@ -14,7 +14,7 @@ use vfio_bindings::bindings::vfio::{
 use super::{cases, World};
 use crate::device::Device;
 use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, Outcome};
+use crate::ktap::{check, check_eq, check_errno, Outcome};
 use crate::serial::{
     config16, enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER,
     CONFIG, DATA, IER, IER_MODEM, IER_RX, IER_THRE, IIR_FCR, LCR, MCR, MCR_OUT2, MCR_RTS, MSR,
@@ -306,9 +306,13 @@ fn is_deassigned_by_minus_one(world: &World<'_>) -> Outcome {
     armed.device.irq_fd(TRIGGER, INTX, -1)?;
     armed.port().assert_interrupt()?;
     armed.signal.expect(0, "after it was de-assigned")?;
-    // What a device without a trigger answers is its own affair, as long as it stays quiet.
-    let _ = armed.device.irq_now(TRIGGER, INTX);
-    let _ = armed.unmask();
+    let injected = armed.device.irq_now(TRIGGER, INTX);
+    check_errno!(injected, EINVAL, "an injection into nothing");
+    for byte in [0, 1] {
+        let injected = armed.device.irq_bool(TRIGGER, INTX, byte);
+        check_errno!(injected, EINVAL, "an injection of {byte} into nothing");
+    }
+    armed.unmask()?;
     armed.signal.expect(0, "after an injection into nothing")?;
     armed.device.irq_fd(TRIGGER, INTX, armed.signal.fd())?;
     armed.signal.expect(1, "assigned again while asserted")

@@ -154,7 +154,7 @@ fn refuses_set_irqs_with_wrong_flags(world: &World<'_>) -> Outcome {
     for flags in wrong {
         for index in [INTX, MSI] {
             let call = device.set_irqs(flags, index, 0, 1, &data);
-            check_errno!(call, EINVAL | ENOTTY, "flags {flags:#x} of index {index}");
+            check_errno!(call, EINVAL, "flags {flags:#x} of index {index}");
         }
     }
     Ok(())
@@ -222,8 +222,7 @@ fn refuses_descriptors_that_are_not_eventfds(world: &World<'_>) -> Outcome {
             check_errno!(device.irq_fd(action, index, fd), EBADF, "descriptor {fd}");
         }
         for fd in [-2, i32::MIN] {
-            let call = device.irq_fd(action, index, fd);
-            check_errno!(call, EINVAL | EBADF, "descriptor {fd}");
+            check_errno!(device.irq_fd(action, index, fd), EINVAL, "descriptor {fd}");
         }
         for fd in [
             null.as_raw_fd(),

@@ -125,7 +125,8 @@ fn injects_each_of_them_on_request(world: &World<'_>) -> Outcome {
         device.irq_bool(TRIGGER, index, 0)?;
         signal.expect(0, "not injected by 0")?;
         device.irq_fd(TRIGGER, index, -1)?;
-        let _ = device.irq_now(TRIGGER, index);
+        let injected = device.irq_now(TRIGGER, index);
+        check_errno!(injected, EINVAL, "an injection into nothing");
         signal.expect(0, "de-assigned")?;
     }
     Ok(())
