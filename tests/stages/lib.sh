@@ -5,6 +5,10 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
 COUNTS=${COUNTS:-/dev/stderr}
 
+# Else bash would go on after an interrupt when the command that ran then ended in good order.
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 count() { printf '%d %d %d\n' "$1" "$2" "$3" >>"$COUNTS"; }
 
 # one_test NAME COMMAND...: one test, passed when COMMAND succeeds.
@@ -26,22 +30,31 @@ toolchain() {
 	export RUSTC RUSTDOC CARGO_TARGET_DIR=$TOP/build/cargo
 }
 
+# kernel: sets KDIR, the kernel that modules are built for and that the emulated machine runs; one for both.
+kernel() {
+	KDIR=${KDIR:-$("$TOP/tools/setup/kernel" l1)}
+	export KDIR
+}
+
 # rust_files: the project's Rust sources, one a line.
 rust_files() { (cd "$TOP" && find src tests tools -name '*.rs' -not -path '*/target/*' | sort); }
 
-# count_ktap OUTPUT: count the reports in the output of tests/stages/in-guest, one for each program that ran, and print
-# what failed in them.
+# count_ktap OUTPUT NAME...: count the reports in the output of tests/stages/in-guest, and print what failed in them. Each
+# program NAME must have left one.
 count_ktap() {
 	local file report=$1.d code counts
+	rm -rf "$report" # what an earlier run left there is no result of this one
 	mkdir -p "$report"
+	for file in "${@:2}"; do : >"$report/$file"; done
 	awk -v dir="$report" '
-		/^### begin / {out = dir "/" $3; printf "" >out; next}
+		/^### begin / {out = dir "/" $3; printf "" >out; printf "" >(out ".status"); close(out ".status"); next}
 		/^### end / {print $4 >(out ".status"); close(out); close(out ".status"); out = ""; next}
 		out {print >out}' "$1"
 	for file in "$report"/*; do
 		case $file in *.status | *'*') continue ;; esac
-		# Without a status the machine stopped while the program ran.
-		code=$(cat "$file.status" 2>/dev/null || echo 125)
+		# Without a status the machine stopped before the program ended.
+		code=$(cat "$file.status" 2>/dev/null || true)
+		code=${code:-125}
 		counts=$(awk -f "$TOP/tests/stages/ktap" "$file")
 		# shellcheck disable=SC2086 # three numbers
 		set -- $counts
@@ -54,4 +67,16 @@ count_ktap() {
 		awk -f "$TOP/tests/stages/ktap" -v list=1 "$file"
 		printf '%s: %d passed, %d failed, %d skipped\n' "${file##*/}" "$@"
 	done
+}
+
+# in_guest MODE "NAME..." [RUN-OPTION]...: run the programs NAME as tests/stages/in-guest does in that mode, in the emulated
+# machine, count their results, and exit as the machine did.
+in_guest() {
+	local output=$TOP/build/logs/$1-output code=0 names
+	read -ra names <<<"$2"
+	mkdir -p "$TOP/build/logs"
+	"$TOP/tools/guest/run" --kernel "$KDIR" --add "$TOP/tests/stages/in-guest" "${@:3}" -- ./in-guest "$1" "${names[@]}" \
+		>"$output" || code=$?
+	count_ktap "$output" "${names[@]}"
+	exit "$code"
 }
