@@ -4,7 +4,9 @@
 
 use super::registers::{
     FCR_ENABLE,
-    FCR_TRIGGER_SHIFT, //
+    FCR_TRIGGER_SHIFT,
+    LSR_BI,
+    LSR_FE, //
 };
 
 /// The most characters a 16550A's FIFO holds.
@@ -64,12 +66,18 @@ impl FifoControl {
 pub(super) struct Character {
     /// The character, in the low bits.
     pub(super) value: u8,
-    /// [`LSR_BI`](super::registers::LSR_BI) and [`LSR_FE`](super::registers::LSR_FE), or nothing.
+    /// [`LSR_BI`] and [`LSR_FE`], or nothing.
     pub(super) errors: u8,
 }
 
 impl Character {
     const BLANK: Self = Self::good(0);
+
+    /// What a receiver makes of a break: NUL, and no stop bit where one should be.
+    pub(super) const BREAK: Self = Self {
+        value: 0,
+        errors: LSR_BI | LSR_FE,
+    };
 
     /// A character without errors.
     pub(super) const fn good(value: u8) -> Self {

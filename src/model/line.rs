@@ -15,9 +15,7 @@ use super::registers::{
     FCR_CLEAR_TRANSMITTER,
     LCR_BREAK,
     LCR_DLAB,
-    LCR_WORD_LENGTH,
-    LSR_BI,
-    LSR_FE, //
+    LCR_WORD_LENGTH, //
 };
 use super::transmitter::Transmitter;
 
@@ -26,24 +24,28 @@ use super::transmitter::Transmitter;
 /// # Invariants
 ///
 /// - Receiver and transmitter keep to the depth of `fifo`.
-/// - After [`run`](Self::run), the transmitter holds characters only if the receiver is full and loopback mode is off.
+/// - After [`run`](Self::run), the transmitter holds characters only if the receiver is full and loopback mode is off,
+///   and `broken` is set if and only if LCR's break bit is and loopback mode is off.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Line {
     pub(super) receiver: Receiver,
     pub(super) transmitter: Transmitter,
     fifo: FifoControl,
     control: u8,
+    /// There is a break on the plug.
+    broken: bool,
 }
 
 impl Line {
     /// Both ends empty, in 16450 mode, set to 5 bits.
     pub(super) const fn new() -> Self {
-        // INVARIANT: There are no characters.
+        // INVARIANT: There are no characters, and the break bit is not set.
         Self {
             receiver: Receiver::new(),
             transmitter: Transmitter::new(),
             fifo: FifoControl::CHARACTER_MODE,
             control: 0,
+            broken: false,
         }
     }
 
@@ -62,17 +64,9 @@ impl Line {
         self.control & LCR_DLAB != 0
     }
 
-    /// Writes LCR. Setting the break bit sends a break.
+    /// Writes LCR. What the break bit does, [`run`](Self::run) finds out.
     pub(super) fn write_control(&mut self, value: u8) {
-        let broken = self.break_set();
         self.control = value;
-        if self.break_set() && !broken {
-            let character = Character {
-                value: 0,
-                errors: LSR_BI | LSR_FE,
-            };
-            self.receiver.receive(character, self.fifo);
-        }
     }
 
     /// Writes FCR. Switching the FIFOs on or off clears them; otherwise the two clear bits do, if bit 0 is set.
@@ -104,22 +98,26 @@ impl Line {
         self.receiver.take_status(self.fifo) | self.transmitter.status()
     }
 
-    /// Moves whatever can move. Due after anything that brings a character, makes room, or changes `loopback`.
+    /// Moves whatever can move: first a break that begins, then characters.
+    ///
+    /// Due after anything that brings a character, makes room, or changes LCR or `loopback`.
     pub(super) fn run(&mut self, loopback: bool) {
+        // INVARIANT: This is the condition that is asked for. Loopback mode holds the serial output marking.
+        let broken = self.control & LCR_BREAK != 0 && !loopback;
+        let was_broken = core::mem::replace(&mut self.broken, broken);
+        if broken && !was_broken {
+            self.receiver.receive(Character::BREAK, self.fifo);
+        }
         // INVARIANT: It ends when the transmitter is empty, or held by a full receiver outside of loopback mode.
         while loopback || self.receiver.has_room(self.fifo) {
             let Some(value) = self.transmitter.take() else {
                 break;
             };
-            if !self.break_set() {
+            if !broken {
                 let character = Character::good(value & self.word_mask());
                 self.receiver.receive(character, self.fifo);
             }
         }
-    }
-
-    fn break_set(&self) -> bool {
-        self.control & LCR_BREAK != 0
     }
 
     /// The bits of a character that the receiver gets: 5 to 8 of them.
@@ -301,25 +299,66 @@ mod tests {
     #[test]
     fn a_break_is_one_nul_however_long_it_lasts() {
         let mut line = fifo_mode();
-        line.write_control(0x43);
-        line.write_control(0x43);
-        line.write_control(0x03);
+        for control in [0x43, 0x43, 0x03] {
+            line.write_control(control);
+            line.run(PLUG);
+        }
         assert_eq!(line.take_status(), 0xf9);
         assert!(receives_exactly(&mut line, 1, PLUG));
     }
 
     #[test]
     fn characters_sent_during_a_break_are_lost() {
-        for loopback in [PLUG, LOOPBACK] {
-            let mut line = fifo_mode();
-            line.write_control(0x43);
-            send(&mut line, 5, loopback);
+        let mut line = fifo_mode();
+        line.write_control(0x43);
+        send(&mut line, 5, PLUG);
+        assert_eq!(line.take_status(), 0xf9);
+        assert!(receives_exactly(&mut line, 1, PLUG));
+        line.write_control(0x03);
+        send(&mut line, 5, PLUG);
+        assert!(receives_exactly(&mut line, 5, PLUG));
+    }
+
+    #[test]
+    fn loopback_mode_knows_no_break() {
+        let mut line = fifo_mode();
+        line.write_control(0x43);
+        send(&mut line, 5, LOOPBACK);
+        assert_eq!(line.take_status(), 0x61);
+        assert!(receives_exactly(&mut line, 5, LOOPBACK));
+        // Nor does a break come later that was set and cleared meanwhile.
+        line.write_control(0x03);
+        line.run(LOOPBACK);
+        line.run(PLUG);
+        assert_eq!(line.take_status(), 0x60);
+    }
+
+    #[test]
+    fn leaving_loopback_mode_begins_the_break_that_is_set() {
+        let mut line = fifo_mode();
+        line.write_control(0x43);
+        line.run(LOOPBACK);
+        for _ in 0..2 {
+            line.run(PLUG);
+            line.run(PLUG);
             assert_eq!(line.take_status(), 0xf9);
-            assert!(receives_exactly(&mut line, 1, loopback));
-            line.write_control(0x03);
-            send(&mut line, 5, loopback);
-            assert!(receives_exactly(&mut line, 5, loopback));
+            assert!(receives_exactly(&mut line, 1, PLUG));
+            // Entering it ends the break, so that there is one to begin again.
+            line.run(LOOPBACK);
+            assert_eq!(line.take_status(), 0x60);
         }
+    }
+
+    #[test]
+    fn entering_loopback_mode_in_a_break_receives_what_waits() {
+        let mut line = character_mode();
+        send(&mut line, 2, PLUG);
+        line.write_control(0x43);
+        line.run(PLUG);
+        assert_eq!(line.take_status(), 0x1b);
+        line.run(LOOPBACK);
+        assert_eq!(line.take_status(), 0x63);
+        assert_eq!(line.receiver.read(), 1);
     }
 
     #[test]

@@ -13,10 +13,11 @@
 //!   lost. THRE and TEMT are false as long as they wait. A character written to a full transmitter is dropped.
 //! - **Loopback mode** (MCR bit 4) wires the transmitter straight to the receiver. There is no flow control, and a
 //!   receiver that is full overruns. Characters that wait when the mode is entered are sent then and there.
-//! - **Break** (LCR bit 6): as it is set, the receiver at the other end of the transmitter, which is the port's own
-//!   through the plug and in loopback mode alike, gets one NUL character with BI and FE. It is a state of the line,
-//!   not a character, so flow control does not hold it back: it comes before characters that wait, and overruns a
-//!   receiver that is full. Characters that are sent while break is set are lost.
+//! - **Break** (LCR bit 6) acts on the serial output alone, and loopback mode holds that output marking. So the line is
+//!   broken while the bit is set and loopback mode is off, whichever of the two was written last. As that begins, the
+//!   receiver gets one NUL character with BI and FE through the plug. It is a state of the line, not a character, so
+//!   flow control does not hold it back: it comes before characters that wait, and overruns a receiver that is full.
+//!   The transmitter goes on during a break; what it sends is lost. In loopback mode the bit does nothing.
 //! - **Parity** is always right, as both ends of the line are set by one LCR. PE is never set.
 //! - **An empty receiver** reads 0. Writes to LSR and MSR are ignored; the data sheet keeps them for factory tests.
 //! - **After reset** the divisor latch holds 12 (9600 baud of a 1.8432 MHz clock) and the scratch register 0; the
@@ -463,6 +464,35 @@ mod tests {
         assert_eq!(uart.read(IIR), 0xc1);
         assert_eq!(uart.read(LSR), 0x61);
         assert_eq!(uart.read(DATA), 0);
+        assert_eq!(uart.read(LSR), 0x60);
+    }
+
+    #[test]
+    fn in_loopback_mode_the_break_bit_does_nothing() {
+        let mut uart = fifo_mode(0);
+        uart.write(MCR, 0x10);
+        uart.write(LCR, 0x43);
+        assert_eq!(uart.read(LSR), 0x60);
+        send(&mut uart, 16);
+        assert_eq!(uart.read(LSR), 0x61);
+        assert!(receives_exactly(&mut uart, 16));
+        uart.write(LCR, 0x03);
+        uart.write(MCR, 0x00);
+        assert_eq!(uart.read(LSR), 0x60);
+    }
+
+    #[test]
+    fn leaving_loopback_mode_with_the_break_bit_set_begins_a_break() {
+        let mut uart = fifo_mode(0);
+        uart.write(IER, 0x04);
+        uart.write(MCR, 0x10);
+        uart.write(LCR, 0x43);
+        assert_eq!(uart.read(IIR), 0xc1);
+        uart.write(MCR, 0x00);
+        assert_eq!(uart.read(IIR), 0xc6);
+        assert_eq!(uart.read(LSR), 0xf9);
+        assert!(receives_exactly(&mut uart, 1));
+        uart.write(DATA, b'a');
         assert_eq!(uart.read(LSR), 0x60);
     }
 

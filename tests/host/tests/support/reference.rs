@@ -86,13 +86,12 @@ impl Port {
             }
             2 => self.write_fifo_control(value),
             3 => {
-                let break_starts = self.lcr & 0x40 == 0 && value & 0x40 != 0;
+                let was_marking = self.marking();
                 self.lcr = value;
-                if break_starts {
-                    self.arrive((0, true));
-                }
+                self.note_break(was_marking);
             }
             4 => {
+                let was_marking = self.marking();
                 let old = self.inputs();
                 self.mcr = value % 32;
                 let new = self.inputs();
@@ -103,6 +102,7 @@ impl Port {
                         self.deltas |= input / 16;
                     }
                 }
+                self.note_break(was_marking);
                 self.settle();
             }
             7 => self.scr = value,
@@ -234,13 +234,26 @@ impl Port {
         self.receiver.push_back(character);
     }
 
+    /// Whether SOUT is free for characters to pass: nothing holds it at spacing. The break bit acts on that pin and on
+    /// nothing behind it, and in loopback the pin is marking whatever else is set.
+    fn marking(&self) -> bool {
+        self.mcr & 0x10 != 0 || self.lcr & 0x40 == 0
+    }
+
+    /// After a write that may have pulled SOUT to spacing, which SIN sees through the plug.
+    fn note_break(&mut self, was_marking: bool) {
+        if was_marking && !self.marking() {
+            self.arrive((0, true));
+        }
+    }
+
     /// Lets characters through until the line is at rest.
     fn settle(&mut self) {
         let loopback = self.mcr & 0x10 != 0;
         while !self.transmitter.is_empty() && (loopback || self.receiver.len() < self.depth()) {
             let sent = self.transmitter.pop_front().unwrap_or(0);
             self.empty_told = false;
-            if self.lcr & 0x40 == 0 {
+            if self.marking() {
                 let bits = 5 + self.lcr % 4;
                 let kept = u16::from(sent) % (1 << bits);
                 self.arrive((kept as u8, false));
