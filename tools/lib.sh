@@ -6,10 +6,11 @@ set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C.UTF-8
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL # a make that we run is not part of the make that ran us
+export -n V                                    # nor does it want the V=1 that was meant for our tests
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/migdev
+CACHE=${XDG_CACHE_HOME:-${HOME:?is not set; it or XDG_CACHE_HOME says where the cache goes}/.cache}/migdev
 # shellcheck disable=SC2034 # for the scripts that source this
 readonly TOP CACHE
 
@@ -30,6 +31,9 @@ have() {
 		command -v "$command" >/dev/null || return 1
 	done
 }
+
+# at_least WANTED VERSION: whether VERSION is WANTED or later.
+at_least() { printf '%s\n' "$1" "$2" | sort -VC; }
 
 # minutes SECONDS: as m:ss.
 minutes() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
@@ -77,12 +81,48 @@ logged() {
 
 # announce_first_run: what to expect while the cache is empty.
 announce_first_run() {
+	local free
 	[ ! -d "$CACHE/kernel-source" ] || return 0
+	mkdir -p "$CACHE"
+	free=$(df -Pm "$CACHE" | awk 'NR == 2 {print $4}')
+	[ "$free" -ge 4000 ] || die "set-up needs 4 GB of disk in $CACHE, and $free MB are free" \
+		"XDG_CACHE_HOME= names another place."
 	say "the first run sets up a toolchain, two small kernels and a root file system in $CACHE:"
 	say "about $((24 / $(nproc))) minutes here, 300 MB to fetch, 3 GB of disk; later runs make none of it again"
 }
 
-# --- The cache. An artefact is a directory $CACHE/KIND/KEY, where KEY is a hash of all that it was made from.
+# --- Ending. Whatever ends a script, nothing that it began stays behind.
+
+# scratch: make the directory $work for this script. When the script ends, the directory is removed and the processes in
+# $children are ended. An interrupt or a termination ends the script at once, if it waits by `attend`.
+scratch() {
+	children=()
+	mkdir -p "$CACHE/tmp" # there is room for a file system; /tmp is often memory
+	work=$(mktemp -d -p "$CACHE/tmp")
+	trap leave EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+leave() {
+	trap '' INT TERM # once is enough
+	[ ${#children[@]} -eq 0 ] || kill "${children[@]}" 2>/dev/null || true
+	wait
+	rm -rf "$work"
+}
+
+# attend COMMAND...: run COMMAND with this script's input and end as it did; a signal to the script ends COMMAND too. It
+# runs as a child of its own because bash looks at signals only after what it runs in the foreground has ended.
+attend() {
+	local code=0
+	"$@" <&0 &
+	children+=("$!")
+	wait "$!" || code=$?
+	return "$code"
+}
+
+# --- The cache. An artefact is a directory $CACHE/KIND/KEY, where KEY is a hash of all that it was made from, among
+# it the functions that make it. Its time is when it was last used.
 
 # hash_of TEXT...: a key made of the texts.
 hash_of() { printf '%s\0' "$@" | sha256sum | cut -c1-16; }
@@ -108,6 +148,7 @@ with_lock() {
 artefact() {
 	local dir=$CACHE/$1/$2
 	[ -d "$dir" ] || with_lock "$1" make_artefact "$1" "$dir" "$3" >&2
+	touch -c "$dir"
 	printf '%s\n' "$dir"
 }
 
@@ -120,6 +161,12 @@ make_artefact() {
 	chmod 755 "$new"
 	"$fill" "$new"
 	mv -T "$new" "$dir"
+	remove_superseded "$dir"
+}
+
+# remove_superseded DIR: remove the artefacts of DIR's kind that were not used for 30 days. Only for who holds the lock.
+remove_superseded() {
+	find "${1%/*}" -mindepth 1 -maxdepth 1 -type d -mtime +30 ! -path "$1" -exec rm -rf {} +
 }
 
 # artefact_in_place KIND KEY FUNCTION: the same for what cannot move once made (a kernel's build tree knows its
@@ -128,6 +175,7 @@ make_artefact() {
 artefact_in_place() {
 	local dir=$CACHE/$1/$2
 	[ -e "$dir/complete" ] || with_lock "$1" complete_artefact "$dir" "$3" >&2
+	touch -c "$dir"
 	printf '%s\n' "$dir"
 }
 
@@ -137,4 +185,5 @@ complete_artefact() {
 	mkdir -p "$dir"
 	"$fill" "$dir"
 	: >"$dir/complete"
+	remove_superseded "$dir"
 }

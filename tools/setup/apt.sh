@@ -9,7 +9,7 @@ debian_mirror() {
 	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	# shellcheck disable=SC2016 # apt's own placeholders
 	mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(RELEASE)' 'Created-By: Packages' |
-		awk -v name="$codename" '$2 == name || $3 == name {print $1; exit}')
+		awk -v name="$codename" '!found && ($2 == name || $3 == name) {print $1; found = 1}')
 	[ -n "$mirror" ] || die "apt names no archive for $codename" "Run apt-get update, then try again."
 	printf '%s\n' "$mirror"
 }
@@ -31,4 +31,9 @@ private_apt() {
 		-o "Dir::State=$dir" -o "Dir::State::lists=$dir/lists" -o "Dir::State::status=$dir/status" \
 		-o "Dir::Cache=$dir" -o "Dir::Cache::archives=$dir/archives" -o APT::Sandbox::User=root \
 		-o Acquire::Languages=none -o APT::Install-Recommends=false "$@"
+}
+
+# apt_candidate DIR PACKAGE: the newest version that the archive has, empty where it has none.
+apt_candidate() {
+	private_apt "$1" --print-uris download "$2" 2>/dev/null | sed -n "s/^'[^']*' ${2}_\([^ ]*\)_[a-z0-9]*\.deb .*/\1/p" || true
 }
