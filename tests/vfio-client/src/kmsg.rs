@@ -12,6 +12,13 @@ use crate::sysfs::errno_of;
 /// Lines that a kernel says by itself some time after its start, whoever does what.
 const UNRELATED: [&str; 5] = ["random:", "clocksource:", "tsc:", "hrtimer:", "sched:"];
 
+/// How a kernel with `CONFIG_DEBUG_KOBJECT_RELEASE` begins a line, at level "info", for each object that is released.
+/// What it complains of under the same name is at a more urgent level, and counts.
+const RELEASED: &str = "kobject: ";
+
+/// The levels of the log, `LOGLEVEL_*` of `linux/kern_levels.h`, of which a greater one is less urgent.
+const LEVEL_INFO: u32 = 6;
+
 /// The log from the moment this was made.
 pub struct Kmsg(File);
 
@@ -61,6 +68,8 @@ fn kernel_line(record: &str) -> Option<String> {
     let (prefix, text) = record.split_once(';')?;
     let priority: u32 = prefix.split(',').next()?.parse().ok()?;
     let text = text.lines().next().unwrap_or_default();
+    let (facility, level) = (priority >> 3, priority & 7);
     let related = !UNRELATED.iter().any(|start| text.starts_with(start));
-    (priority >> 3 == 0 && related).then(|| text.to_owned())
+    let released = level >= LEVEL_INFO && text.starts_with(RELEASED);
+    (facility == 0 && related && !released).then(|| text.to_owned())
 }
