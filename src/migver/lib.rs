@@ -23,6 +23,21 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// The kernel has no way back from a panic, so these files have no way there.
+// Tests may panic: it is how they fail.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 #[path = "mod.rs"]
 mod migver;

@@ -93,7 +93,7 @@ impl Layout {
             Ports::Two => 0x0003,
         };
         // The address bits below the size of BAR0 are fixed.
-        let bar0 = !(Card::io_len(ports) as u32 - 1);
+        let bar0 = (Card::io_len(ports) as u32).wrapping_neg();
 
         Self {
             reset: [0; LEN],
@@ -149,6 +149,12 @@ impl Layout {
     }
 
     /// Adds a register. Only evaluated while compiling, where an offset out of range is an error.
+    // Not `expect`: these are lints of the crate, and the kernel's build of the same file has them off.
+    #[allow(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "evaluated while compiling"
+    )]
     const fn with<const N: usize>(mut self, field: Field<N>) -> Self {
         let mut at = 0;
         while at < N {
