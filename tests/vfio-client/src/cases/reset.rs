@@ -3,8 +3,9 @@
 
 use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_SET_ACTION_TRIGGER as TRIGGER, VFIO_IRQ_SET_ACTION_UNMASK as UNMASK,
-    VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSI_IRQ_INDEX as MSI,
+    VFIO_IRQ_SET_ACTION_MASK as MASK, VFIO_IRQ_SET_ACTION_TRIGGER as TRIGGER,
+    VFIO_IRQ_SET_ACTION_UNMASK as UNMASK, VFIO_PCI_INTX_IRQ_INDEX as INTX,
+    VFIO_PCI_MSI_IRQ_INDEX as MSI,
 };
 
 use super::{cases, World};
@@ -19,6 +20,7 @@ cases![
     reset_returns_configuration_to_power_on,
     reset_returns_the_ports_to_power_on,
     reset_takes_the_interrupt_level_away,
+    reset_keeps_the_mask_and_the_eventfds,
     reset_works_again_and_again,
     starts_every_open_from_power_on,
     forgets_the_interrupts_of_the_last_user,
@@ -117,6 +119,40 @@ fn reset_takes_the_interrupt_level_away(world: &World<'_>) -> Outcome {
     device.reset()?;
     device.irq_now(UNMASK, INTX)?;
     signal.expect(0, "unmasked after reset")
+}
+
+/// Eventfds and masks are the monitor's; reset is the guest's.
+fn reset_keeps_the_mask_and_the_eventfds(world: &World<'_>) -> Outcome {
+    let device = world.open()?;
+    let (signal, unmask) = (Signal::new()?, Signal::new()?);
+    device.irq_fd(TRIGGER, INTX, signal.fd())?;
+    device.irq_fd(UNMASK, INTX, unmask.fd())?;
+    let raise = || {
+        enable(&device, world.ports())?;
+        Port::new(&device, 0).assert_interrupt()
+    };
+
+    device.irq_now(MASK, INTX)?;
+    device.reset()?;
+    raise()?;
+    signal.expect(0, "masked before reset")?;
+    device.irq_now(UNMASK, INTX)?;
+    signal.expect(1, "unmasked after reset")?;
+
+    // That signal masked the line again.
+    device.reset()?;
+    raise()?;
+    signal.expect(0, "automasked before reset")?;
+    unmask.send()?;
+    signal.expect(1, "unmasked after reset by the eventfd from before")?;
+
+    // And a line that was not masked still is not.
+    device.reset()?;
+    device.irq_now(UNMASK, INTX)?;
+    device.reset()?;
+    signal.expect(0, "nothing asserted after reset")?;
+    raise()?;
+    signal.expect(1, "never masked since")
 }
 
 fn reset_works_again_and_again(world: &World<'_>) -> Outcome {
