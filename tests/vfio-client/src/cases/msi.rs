@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! MSI, ERR and REQ: signalled on an edge, never masked.
 
+use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_MASK as MASK, VFIO_IRQ_SET_ACTION_TRIGGER as TRIGGER,
     VFIO_IRQ_SET_ACTION_UNMASK as UNMASK, VFIO_PCI_ERR_IRQ_INDEX as ERR,
@@ -8,6 +9,7 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
+use crate::device::Device;
 use crate::ktap::{check_errno, Outcome};
 use crate::serial::{
     enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER, CONFIG,
@@ -26,11 +28,24 @@ cases![
     signals_err_and_req_for_no_other_cause,
 ];
 
+/// An open card whose MSI leads to an eventfd, with every port's gate open.
+struct Armed {
+    device: Device,
+    msi: Signal,
+}
+
+impl Armed {
+    fn new(world: &World<'_>) -> Result<Self, Errno> {
+        let device = world.open()?;
+        enable(&device, world.ports())?;
+        let msi = Signal::new()?;
+        device.irq_fd(TRIGGER, MSI, msi.fd())?;
+        Ok(Armed { device, msi })
+    }
+}
+
 fn signals_msi_on_each_rising_edge(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
-    let msi = Signal::new()?;
-    device.irq_fd(TRIGGER, MSI, msi.fd())?;
+    let Armed { device, msi } = Armed::new(world)?;
     msi.expect(0, "before anything happened")?;
     let port = Port::new(&device, 0);
     for round in 0..5 {
@@ -45,22 +60,17 @@ fn signals_msi_on_each_rising_edge(world: &World<'_>) -> Outcome {
 }
 
 fn sends_msi_instead_of_intx(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
-    let (intx, msi) = (Signal::new()?, Signal::new()?);
+    let Armed { device, msi } = Armed::new(world)?;
+    let intx = Signal::new()?;
     device.irq_fd(TRIGGER, INTX, intx.fd())?;
-    device.irq_fd(TRIGGER, MSI, msi.fd())?;
     Port::new(&device, 0).assert_interrupt()?;
     msi.expect(1, "MSI")?;
     intx.expect(0, "INTx with MSI set")
 }
 
 fn sends_msi_only_while_it_may_master_the_bus(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
+    let Armed { device, msi } = Armed::new(world)?;
     device.put(CONFIG, COMMAND, &COMMAND_IO.to_le_bytes())?;
-    let msi = Signal::new()?;
-    device.irq_fd(TRIGGER, MSI, msi.fd())?;
     Port::new(&device, 0).assert_interrupt()?;
     msi.expect(0, "without bus mastering")?;
     let command = COMMAND_IO | COMMAND_MASTER;
@@ -69,9 +79,8 @@ fn sends_msi_only_while_it_may_master_the_bus(world: &World<'_>) -> Outcome {
 }
 
 fn returns_to_intx_when_msi_is_deassigned(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
-    let (intx, msi) = (Signal::new()?, Signal::new()?);
+    let Armed { device, msi } = Armed::new(world)?;
+    let intx = Signal::new()?;
     device.irq_fd(TRIGGER, INTX, intx.fd())?;
     let port = Port::new(&device, 0);
     for whole in [false, true] {
@@ -91,11 +100,9 @@ fn returns_to_intx_when_msi_is_deassigned(world: &World<'_>) -> Outcome {
 }
 
 fn hands_a_level_that_is_high_from_msi_to_intx(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
-    let (intx, msi) = (Signal::new()?, Signal::new()?);
+    let Armed { device, msi } = Armed::new(world)?;
+    let intx = Signal::new()?;
     device.irq_fd(TRIGGER, INTX, intx.fd())?;
-    device.irq_fd(TRIGGER, MSI, msi.fd())?;
     Port::new(&device, 0).assert_interrupt()?;
     msi.expect(1, "MSI")?;
     device.irq_fd(TRIGGER, MSI, -1)?;
@@ -103,10 +110,7 @@ fn hands_a_level_that_is_high_from_msi_to_intx(world: &World<'_>) -> Outcome {
 }
 
 fn sends_msi_although_intx_is_disabled(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
-    let msi = Signal::new()?;
-    device.irq_fd(TRIGGER, MSI, msi.fd())?;
+    let Armed { device, msi } = Armed::new(world)?;
     let command = COMMAND_IO | COMMAND_MASTER | COMMAND_INTX_DISABLE;
     device.put(CONFIG, COMMAND, &command.to_le_bytes())?;
     Port::new(&device, 0).assert_interrupt()?;
@@ -133,10 +137,8 @@ fn injects_each_of_them_on_request(world: &World<'_>) -> Outcome {
 }
 
 fn moves_msi_to_another_eventfd(world: &World<'_>) -> Outcome {
-    let device = world.open()?;
-    enable(&device, world.ports())?;
-    let (first, second) = (Signal::new()?, Signal::new()?);
-    device.irq_fd(TRIGGER, MSI, first.fd())?;
+    let Armed { device, msi: first } = Armed::new(world)?;
+    let second = Signal::new()?;
     device.irq_fd(TRIGGER, MSI, second.fd())?;
     Port::new(&device, 0).assert_interrupt()?;
     second.expect(1, "the new eventfd")?;
