@@ -129,13 +129,18 @@ fn run(args: &RunArgs) -> bool {
         }
     };
     let mut planned: Vec<(String, World<'_>, &Case)> = Vec::new();
-    for mdev in &devices {
+    for (mdev, ports) in &devices {
         for (way, access) in args.path.ways() {
             for (group, case) in cases::all() {
                 let name = format!("{} {way} {group}.{}", mdev.kind().name(), case.name);
-                let access = *access;
+                let (access, ports) = (*access, *ports);
                 if name.contains(&args.filter) {
-                    planned.push((name, World { mdev, access }, case));
+                    let world = World {
+                        mdev,
+                        access,
+                        ports,
+                    };
+                    planned.push((name, world, case));
                 }
             }
         }
@@ -147,12 +152,13 @@ fn run(args: &RunArgs) -> bool {
     report.finish()
 }
 
-/// The devices to try: the one that was named, or a new one of each type.
-fn devices(args: &RunArgs) -> Result<Vec<Mdev>, String> {
+/// The devices to try, each with its number of ports: the one that was named, or a new one of each type.
+fn devices(args: &RunArgs) -> Result<Vec<(Mdev, usize)>, String> {
     if let Some(uuid) = &args.uuid {
-        return Mdev::existing(uuid)
-            .map(|mdev| vec![mdev])
-            .map_err(|errno| format!("no mediated device {uuid}: {errno}"));
+        let mdev =
+            Mdev::existing(uuid).map_err(|errno| format!("no mediated device {uuid}: {errno}"))?;
+        let ports = ports(mdev.kind())?;
+        return Ok(vec![(mdev, ports)]);
     }
     let mut kinds = MdevType::all(&args.parent)
         .map_err(|errno| format!("no mdev parent {}: {errno}", args.parent))?;
@@ -167,7 +173,20 @@ fn devices(args: &RunArgs) -> Result<Vec<Mdev>, String> {
     kinds
         .iter()
         .map(|kind| {
-            Mdev::create(kind).map_err(|errno| format!("no device of {}: {errno}", kind.name()))
+            let ports = ports(kind)?;
+            let mdev = Mdev::create(kind)
+                .map_err(|errno| format!("no device of {}: {errno}", kind.name()))?;
+            Ok((mdev, ports))
         })
         .collect()
+}
+
+/// The number of ports of a device of this type.
+fn ports(kind: &MdevType) -> Result<usize, String> {
+    kind.ports().ok_or_else(|| {
+        format!(
+            "how many ports {} has is not known: sysfs.rs lists the types",
+            kind.name()
+        )
+    })
 }

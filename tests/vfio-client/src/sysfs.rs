@@ -6,6 +6,13 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+/// The types that the cases know, each with its number of serial ports.
+const PORTS: [(&str, usize); 3] = [
+    ("migdev-serial1", 1),
+    ("migdev-serial1-local", 1),
+    ("migdev-serial2", 2),
+];
+
 /// A directory in a parent's `mdev_supported_types`.
 #[derive(Clone, Debug)]
 pub struct MdevType {
@@ -40,14 +47,11 @@ impl MdevType {
             .unwrap_or_default()
     }
 
-    /// The number of serial ports that a device of this type has.
-    pub fn ports(&self) -> usize {
+    /// The number of serial ports that a device of this type has; `None` for a type that is not in the list.
+    pub fn ports(&self) -> Option<usize> {
         let name = self.name();
-        if name.contains("serial2") || name.ends_with("-2") {
-            2
-        } else {
-            1
-        }
+        let (_, ports) = PORTS.iter().find(|(known, _)| *known == name)?;
+        Some(*ports)
     }
 }
 
