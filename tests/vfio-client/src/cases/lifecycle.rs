@@ -2,12 +2,16 @@
 //! Opening, sharing, closing, and removing the device under its user.
 
 use std::os::fd::AsFd;
-use std::sync::mpsc;
+use std::os::unix::thread::JoinHandleExt;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::sys::signal::{kill, Signal as Kill};
+use nix::errno::Errno;
+use nix::sys::signal::{kill, sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal as Kill};
 use nix::sys::wait::{waitpid, WaitStatus};
-use nix::unistd::{fork, ForkResult};
+use nix::unistd::{fork, ForkResult, Pid};
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_TRIGGER as TRIGGER, VFIO_IRQ_SET_ACTION_UNMASK as UNMASK,
     VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_REQ_IRQ_INDEX as REQ,
@@ -15,6 +19,7 @@ use vfio_bindings::bindings::vfio::{
 
 use super::{cases, World};
 use crate::device::{bind, ioctl, open_cdev, open_rw, requests, Access, Device};
+use crate::kmsg::Kmsg;
 use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
 use crate::memory::Argument;
 use crate::serial::{enable, Port, Signal, CONFIG, IER, SCR};
@@ -31,7 +36,7 @@ cases![
     survives_a_child_that_exits,
     survives_a_user_that_is_killed,
     signals_req_and_waits_for_its_user_when_removed,
-    can_be_removed_without_a_req_listener,
+    warns_once_when_removed_without_a_req_listener,
     can_be_removed_and_made_again,
 ];
 
@@ -119,7 +124,7 @@ fn lives_until_the_last_copy_of_a_descriptor_is_closed(world: &World<'_>) -> Out
 fn answers_nothing_before_it_is_bound(world: &World<'_>) -> Outcome {
     if world.access == Access::Group {
         let device = world.open()?;
-        let iommufd = open_rw(std::path::Path::new("/dev/iommu"))?;
+        let iommufd = open_rw(Path::new("/dev/iommu"))?;
         check_errno!(
             bind(device.file(), &iommufd),
             EINVAL,
@@ -146,7 +151,7 @@ fn moves_between_address_spaces(world: &World<'_>) -> Outcome {
         skip!("address spaces belong to iommufd");
     }
     let cdev = open_cdev(world.mdev.path())?;
-    let iommufd = open_rw(std::path::Path::new("/dev/iommu"))?;
+    let iommufd = open_rw(Path::new("/dev/iommu"))?;
     bind(&cdev, &iommufd)?;
     let mut spaces = Vec::new();
     for _ in 0..2 {
@@ -173,30 +178,36 @@ fn moves_between_address_spaces(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-/// Does something in a child process that then ends as told, and waits for it.
-fn in_a_child(work: impl FnOnce(), ends_by_signal: bool) -> Outcome {
-    // SAFETY: the child runs only `work` and then ends without unwinding into code of the
-    // parent; what it uses of the heap is safe, because no thread of the parent allocates now:
-    // the watchdog sleeps or formats a name that it has copied under its own lock.
-    match unsafe { fork() }? {
-        ForkResult::Child => {
-            work();
-            if ends_by_signal {
-                let _ = kill(nix::unistd::getpid(), Kill::SIGKILL);
+/// A child process, which has a copy of every descriptor that was open when it was made.
+struct Child(Pid);
+
+impl Child {
+    /// Makes a child that does something and then ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// What fork(2) answers.
+    ///
+    /// # Safety
+    ///
+    /// `work` must make system calls and nothing else. The child is a copy of this thread alone: a lock that another
+    /// thread holds now, the allocator's or that of standard output, is never released there.
+    unsafe fn new(work: impl FnOnce()) -> Result<Self, Errno> {
+        // SAFETY: the child does the work, for which the caller answers, and ends without unwinding into code of
+        // the parent.
+        match unsafe { fork() }? {
+            ForkResult::Child => {
+                work();
+                // SAFETY: ends the process at once, and runs nothing of the parent's exit handlers.
+                unsafe { libc::_exit(0) }
             }
-            // SAFETY: ends the process at once, and runs nothing of the parent's exit handlers.
-            unsafe { libc::_exit(0) }
+            ForkResult::Parent { child } => Ok(Child(child)),
         }
-        ForkResult::Parent { child } => {
-            let status = waitpid(child, None)?;
-            let fine = match status {
-                WaitStatus::Exited(_, code) => code == 0 && !ends_by_signal,
-                WaitStatus::Signaled(_, signal, _) => signal == Kill::SIGKILL && ends_by_signal,
-                _ => false,
-            };
-            check!(fine, "the child ended as {status:?}");
-            Ok(())
-        }
+    }
+
+    /// Waits for its end.
+    fn wait(self) -> Result<WaitStatus, Errno> {
+        waitpid(self.0, None)
     }
 }
 
@@ -206,37 +217,48 @@ fn survives_a_child_that_exits(world: &World<'_>) -> Outcome {
     let port = Port::new(&device, 0);
     let signal = Signal::new()?;
     device.irq_fd(TRIGGER, INTX, signal.fd())?;
-    in_a_child(
-        || {
+    // SAFETY: writing a register is one pwrite(2).
+    let child = unsafe {
+        Child::new(|| {
             let _ = port.set(SCR, 0x64);
-        },
-        false,
-    )?;
+        })
+    }?;
+    let status = child.wait()?;
+    let exited = matches!(status, WaitStatus::Exited(_, 0));
+    check!(exited, "the child ended as {status:?}");
     check_eq!(port.get(SCR)?, 0x64, "what the child wrote");
     port.assert_interrupt()?;
     signal.expect(1, "an interrupt after the child is gone")
 }
 
 fn survives_a_user_that_is_killed(world: &World<'_>) -> Outcome {
-    in_a_child(
-        || {
-            // A failure shows as an exit by other means than the signal.
-            let (Ok(device), Ok(signal)) = (world.open(), Signal::new()) else {
-                // SAFETY: ends the process at once.
-                unsafe { libc::_exit(2) }
-            };
-            let tied = device
-                .irq_fd(TRIGGER, INTX, signal.fd())
-                .and_then(|()| device.irq_fd(UNMASK, INTX, signal.fd()))
-                .and_then(|()| Port::new(&device, 0).set(IER, 0x0f));
-            if tied.is_err() {
-                // SAFETY: ends the process at once.
-                unsafe { libc::_exit(3) }
-            }
-            let _ = kill(nix::unistd::getpid(), Kill::SIGKILL);
-        },
-        true,
-    )?;
+    let device = world.open()?;
+    enable(&device, world.ports())?;
+    let signal = Signal::new()?;
+    device.irq_fd(TRIGGER, INTX, signal.fd())?;
+    device.irq_fd(UNMASK, INTX, signal.fd())?;
+    Port::new(&device, 0).set(IER, 0x0f)?;
+    let hold = || {
+        // SAFETY: neither has a precondition. The alarm ends a child that nobody kills.
+        unsafe {
+            libc::alarm(30);
+            libc::pause();
+        }
+    };
+    // SAFETY: those two are system calls.
+    let child = unsafe { Child::new(hold) }?;
+    // Now the child is the only user.
+    drop((device, signal));
+    let refused = world.open();
+    let killed = kill(child.0, Kill::SIGKILL);
+    let status = child.wait()?;
+    killed?;
+    let by_us = matches!(status, WaitStatus::Signaled(_, Kill::SIGKILL, _));
+    check!(by_us, "the child ended as {status:?}");
+    check!(
+        refused.is_err(),
+        "the device was free while the child had it"
+    );
     // The kernel may still be closing what the child had open.
     let mut device = world.open();
     for _ in 0..100 {
@@ -250,44 +272,107 @@ fn survives_a_user_that_is_killed(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-/// Removes a device that is in use; returns when and that the removal was done.
+/// What the log says of a removal that has to wait for a user that cannot be asked.
+const NOT_LISTENING: &str =
+    "in use, and its user does not listen for requests: removal waits until it is closed";
+
+/// The removal of a device that somebody has open, in a thread of its own.
+struct Removal {
+    thread: JoinHandle<()>,
+    result: Receiver<Result<(), Errno>>,
+}
+
+impl Removal {
+    fn start(path: &Path) -> Self {
+        let path = path.to_owned();
+        let (done, result) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let _ = done.send(remove(&path));
+        });
+        Removal { thread, result }
+    }
+
+    /// Interrupts the wait for the user, upon which the kernel asks it again instead of ten seconds later.
+    fn interrupt(&self) -> Result<(), Errno> {
+        extern "C" fn ignore(_: libc::c_int) {}
+        let action = SigAction::new(
+            SigHandler::Handler(ignore),
+            SaFlags::empty(),
+            SigSet::empty(),
+        );
+        // SAFETY: the handler does nothing, which is safe at any moment.
+        unsafe { sigaction(Kill::SIGUSR1, &action) }?;
+        // SAFETY: the thread has not been joined, so that its handle is valid.
+        let sent = unsafe { libc::pthread_kill(self.thread.as_pthread_t(), libc::SIGUSR1) };
+        match sent {
+            0 => Ok(()),
+            errno => Err(Errno::from_raw(errno)),
+        }
+    }
+
+    /// Checks that it is not done yet, nor in a moment.
+    fn expect_to_wait(&self) -> Outcome {
+        let early = self.result.recv_timeout(Duration::from_millis(200));
+        check!(
+            early.is_err(),
+            "removal did not wait for the user: {early:?}"
+        );
+        Ok(())
+    }
+
+    /// Waits for its end, which is to be a success.
+    fn finish(self) -> Outcome {
+        let late = self.result.recv_timeout(Duration::from_secs(30));
+        check_eq!(late, Ok(Ok(())), "removal after the user left");
+        let _ = self.thread.join();
+        Ok(())
+    }
+}
+
+/// Removes a device that is in use, and lets the kernel ask for it twice. Then the user leaves.
 fn remove_under_its_user(world: &World<'_>, listen: bool) -> Outcome {
     let mdev = Mdev::create(world.mdev.kind())?;
-    let path = mdev.path().to_owned();
+    let (path, uuid) = (mdev.path().to_owned(), mdev.uuid());
     let device = Device::open(&path, world.access)?;
     let request = Signal::new()?;
     if listen {
         device.irq_fd(TRIGGER, REQ, request.fd())?;
     }
-    let (done, removed) = mpsc::channel();
-    let remover = {
-        let path = path.clone();
-        std::thread::spawn(move || {
-            let _ = done.send(remove(&path));
-        })
-    };
-    if listen {
-        check!(
-            request.taken(Duration::from_secs(5))? > 0,
-            "REQ was not signalled"
+    let mut log = Kmsg::from_now()?;
+    let removal = Removal::start(&path);
+    for round in ["first", "second"] {
+        if listen {
+            let asked = request.taken(Duration::from_secs(5))?;
+            check_eq!(asked, 1, "signals of REQ, {round} time");
+        }
+        removal.expect_to_wait()?;
+        check_eq!(
+            device.get::<2>(CONFIG, 0)?,
+            [0x36, 0x1b],
+            "vendor while being removed"
         );
+        if round == "first" {
+            removal.interrupt()?;
+        }
     }
-    let early = removed.recv_timeout(Duration::from_millis(200));
-    check!(
-        early.is_err(),
-        "removal did not wait for the user: {early:?}"
-    );
-    check_eq!(
-        device.get::<2>(CONFIG, 0)?,
-        [0x36, 0x1b],
-        "vendor while being removed"
-    );
     drop(device);
-    let late = removed.recv_timeout(Duration::from_secs(30));
-    let _ = remover.join();
-    check_eq!(late, Ok(Ok(())), "removal after the user left");
+    removal.finish()?;
     check!(!path.exists(), "the device is still in sysfs");
     std::mem::forget(mdev);
+
+    // The core has a line of its own, "Device is currently in use", for whom the interruption wakes.
+    let mut warnings = log.lines()?;
+    warnings.retain(|line| line.contains(&format!("{uuid}: in use")));
+    if listen {
+        check!(
+            warnings.is_empty(),
+            "the user listened, and the kernel said:\n{}",
+            warnings.join("\n")
+        );
+    } else {
+        let once = matches!(&warnings[..], [line] if line.ends_with(NOT_LISTENING));
+        check!(once, "not one warning, but:\n{}", warnings.join("\n"));
+    }
     Ok(())
 }
 
@@ -295,7 +380,7 @@ fn signals_req_and_waits_for_its_user_when_removed(world: &World<'_>) -> Outcome
     remove_under_its_user(world, true)
 }
 
-fn can_be_removed_without_a_req_listener(world: &World<'_>) -> Outcome {
+fn warns_once_when_removed_without_a_req_listener(world: &World<'_>) -> Outcome {
     remove_under_its_user(world, false)
 }
 
