@@ -6,7 +6,7 @@
 //!
 //! - PURE, all of the logic, which also runs in user space: [`migver`], [`model`];
 //! - BINDING, safe wrappers of kernel interfaces that the kernel crate does not wrap: [`mdev`], [`vfio`] and the
-//!   small ones; all of the unsafe code is there;
+//!   small ones; the only ones that call C;
 //! - DRIVER, which puts PURE behind BINDING: [`driver`].
 
 use core::borrow::Borrow;
