@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Takes a stream in, and makes a state of it.
+
+use super::{
+    Checksum,
+    Event,
+    Head,
+    Kind,
+    Malformed,
+    Missing,
+    Reader,
+    Record,
+    RecordError,
+    Refusal,
+    Snapshot,
+    MANDATORY, //
+};
+use crate::migver::{
+    self,
+    Version, //
+};
+
+/// What `include/uapi/asm-generic/errno-base.h` calls so.
+const EINVAL: i32 = 22;
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// More of it must follow.
+    Partial,
+    /// It has come whole, and there is a state to [`take`](Incoming::take).
+    Complete,
+}
+
+/// A [`Refusal`] that borrows nothing. The reasons of an incompatible string are found anew when they are asked for.
+#[derive(Clone, Copy)]
+enum Fault {
+    Malformed(Malformed),
+    Newline,
+    Incompatible,
+    Version,
+    OtherVersion { writes: u32 },
+    Unknown(Record),
+    Flags(Record, Kind),
+    Longest(Record, Kind),
+    Record(Record, Kind, RecordError),
+    Missing(Missing),
+}
+
+/// A stream on its way in, from a source that may be anyone.
+///
+/// Bytes come in pieces of any size, which have no influence on what is accepted. The string in the head is weighed
+/// against the device's own as soon as it is there, and every record is checked as soon as it is there; the state is
+/// given out once the checksum at the end was right, whole or not at all.
+///
+/// A device that takes a state in carries it (`Documentation/migration-version.rst`, "No detour reaches further"): its
+/// own string must from then on name what the state needs, and it must write at least the stream version that came.
+/// Whoever gives a device features or a second stream version has to see to that. As long as a device's string names
+/// no features and one stream version, whatever is accepted has needs and a version that the string names already.
+pub struct Incoming<S: Snapshot> {
+    reader: Reader,
+    mine: Version<'static>,
+    /// The version of the stream, once the head was accepted.
+    version: u16,
+    parts: S::Parts,
+    /// The payload of the record that is arriving.
+    payload: [u8; PAYLOAD],
+    /// How much of it is there.
+    filled: usize,
+    /// The record that is arriving, if it is known.
+    record: Option<(Record, Kind)>,
+    started: bool,
+    complete: bool,
+    taken: bool,
+    fault: Option<Fault>,
+}
+
+/// The greatest length in bytes that the payload of a known record can have.
+const PAYLOAD: usize = 256;
+
+impl<S: Snapshot> Incoming<S> {
+    /// The greatest length in bytes that the payload of a known record can have.
+    pub const PAYLOAD: usize = PAYLOAD;
+
+    /// A stream of which nothing has come, for a device with the version `mine` that is created like `device`.
+    pub fn new(mine: Version<'static>, device: &S, checksum: Checksum) -> Self {
+        Self {
+            reader: Reader::new(checksum),
+            mine,
+            version: 0,
+            parts: device.parts(),
+            payload: [0; PAYLOAD],
+            filled: 0,
+            record: None,
+            started: false,
+            complete: false,
+            taken: false,
+            fault: None,
+        }
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns the positive Linux errno of the [`refusal`](Self::refusal). Nothing takes it back: every later call fails
+    /// the same way.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Progress, i32> {
+        self.started |= !bytes.is_empty();
+        if self.fault.is_none() {
+            self.fault = self.read(bytes).err();
+        }
+        if self.fault.is_some() {
+            // There is a refusal if there is a fault.
+            return Err(self.refusal().map_or(EINVAL, |refusal| refusal.errno()));
+        }
+        Ok(match self.complete {
+            true => Progress::Complete,
+            false => Progress::Partial,
+        })
+    }
+
+    /// Whether nothing has come yet.
+    pub fn is_empty(&self) -> bool {
+        !self.started
+    }
+
+    /// Whether all has come and nothing was refused.
+    pub fn is_complete(&self) -> bool {
+        self.complete && self.fault.is_none()
+    }
+
+    /// Returns the state when it is complete, once.
+    pub fn take(&mut self) -> Option<S> {
+        if self.taken || !self.is_complete() {
+            return None;
+        }
+        self.taken = true;
+        S::assemble(&self.parts).ok()
+    }
+
+    /// Returns why the stream was refused, if it was.
+    pub fn refusal(&self) -> Option<Refusal<'_>> {
+        let head = self.reader.head();
+        let version = head.map_or(0, |head| head.version);
+        let stream = self.mine.stream();
+        Some(match self.fault? {
+            Fault::Malformed(malformed) => Refusal::Malformed(malformed),
+            Fault::Newline => Refusal::Newline,
+            Fault::Incompatible => {
+                Refusal::Incompatible(migver::check(head?.string, &self.mine).err()?)
+            }
+            Fault::Version => Refusal::Version {
+                version,
+                oldest: stream.oldest,
+                newest: stream.newest,
+            },
+            Fault::OtherVersion { writes } => Refusal::OtherVersion { version, writes },
+            Fault::Unknown(record) => Refusal::Unknown { record },
+            Fault::Flags(record, kind) => Refusal::Flags {
+                record,
+                name: kind.name,
+                expected: kind.flags,
+            },
+            Fault::Longest(record, kind) => Refusal::Longest {
+                record,
+                name: kind.name,
+                longest: kind.longest.min(PAYLOAD),
+            },
+            Fault::Record(record, kind, error) => Refusal::Record {
+                record,
+                name: kind.name,
+                error,
+            },
+            Fault::Missing(missing) => Refusal::Missing(missing),
+        })
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
+        while let Some(event) = self.reader.next(&mut bytes).map_err(Fault::Malformed)? {
+            match event {
+                Event::Head(head) => self.version = weigh(head, &self.mine)?,
+                Event::Record(record) => {
+                    self.record = recognise::<S>(self.version, record)?;
+                    self.filled = 0;
+                }
+                Event::Payload { piece, left } => {
+                    let Some((record, kind)) = self.record else {
+                        continue;
+                    };
+                    let free = self.payload.iter_mut().skip(self.filled);
+                    for (to, from) in free.zip(piece) {
+                        *to = *from;
+                    }
+                    self.filled = self.filled.saturating_add(piece.len());
+                    if left == 0 {
+                        // It is all there: `recognise` has seen to it that it fits.
+                        let payload = self.payload.get(..self.filled).unwrap_or_default();
+                        S::load(&mut self.parts, self.version, record.tag, payload)
+                            .map_err(|error| Fault::Record(record, kind, error))?;
+                    }
+                }
+                Event::End => {
+                    S::assemble(&self.parts).map_err(Fault::Missing)?;
+                    self.complete = true;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Weighs the head against the version of the device, and returns the version of the stream.
+fn weigh(head: Head<'_>, mine: &Version<'static>) -> Result<u16, Fault> {
+    if head.string.ends_with(b"\n") {
+        return Err(Fault::Newline);
+    }
+    let Ok(source) = Version::parse(head.string) else {
+        return Err(Fault::Incompatible);
+    };
+    if !migver::compare(&source, mine).is_compatible() {
+        return Err(Fault::Incompatible);
+    }
+    let version = u32::from(head.version);
+    if version < mine.stream().oldest || version > mine.stream().newest {
+        return Err(Fault::Version);
+    }
+    let writes = source.stream().writes;
+    if version != writes {
+        return Err(Fault::OtherVersion { writes });
+    }
+    Ok(head.version)
+}
+
+/// Says what kind of record this is, or `None` for one to skip.
+fn recognise<S: Snapshot>(version: u16, record: Record) -> Result<Option<(Record, Kind)>, Fault> {
+    match S::kind(version, record.tag) {
+        None if record.flags & MANDATORY != 0 => Err(Fault::Unknown(record)),
+        None => Ok(None),
+        Some(kind) if record.flags != kind.flags => Err(Fault::Flags(record, kind)),
+        Some(kind) if record.length > kind.longest.min(PAYLOAD) => {
+            Err(Fault::Longest(record, kind))
+        }
+        Some(kind) => Ok(Some((record, kind))),
+    }
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Reads a stream without knowing any device: its head, its records one by one, its end.
+
+use super::{
+    format::{
+        END,
+        END_LEN,
+        HEAD_LEN,
+        MAGIC,
+        MANDATORY,
+        MAX_STREAM,
+        RECORD_LEN, //
+    },
+    Checksum, //
+};
+use crate::migver;
+
+use core::fmt;
+
+/// The head of a stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head<'a> {
+    /// The version of the stream.
+    pub version: u16,
+    /// The source's `migration_version` string, as it came: nothing has looked at it yet.
+    pub string: &'a [u8],
+}
+
+/// A record, without its payload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// Where it begins: its offset in the stream in bytes.
+    pub at: usize,
+    /// What it is. [`END`] is told as [`Event::End`].
+    pub tag: u16,
+    /// [`MANDATORY`] or nothing.
+    pub flags: u16,
+    /// The length of its payload in bytes.
+    pub length: usize,
+}
+
+/// What comes next in a stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event<'a> {
+    /// The head, once.
+    Head(Head<'a>),
+    /// A record begins.
+    Record(Record),
+    /// The next piece of the record's payload. A payload comes in one or more pieces, one that is empty too.
+    Payload {
+        /// The piece.
+        piece: &'a [u8],
+        /// How many bytes of the payload come after it. 0 ends the record.
+        left: usize,
+    },
+    /// The stream is complete and its checksum is right.
+    End,
+}
+
+/// Why bytes are not a stream, whatever device they are of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Malformed {
+    /// It does not begin as streams do.
+    Magic {
+        /// The offset of the first byte that is wrong.
+        at: usize,
+        /// The byte.
+        found: u8,
+    },
+    /// The head says that the string has a length which strings do not have.
+    StringLength {
+        /// The length in bytes.
+        length: u16,
+    },
+    /// The reserved field of the head is not 0.
+    Reserved {
+        /// Its value.
+        value: u32,
+    },
+    /// A record has flags that are not defined, or the end has not those that it must have.
+    Flags {
+        /// The record.
+        record: Record,
+    },
+    /// The end has not the length that it must have.
+    EndLength {
+        /// The record.
+        record: Record,
+    },
+    /// With this record, the stream is longer than [`MAX_STREAM`].
+    TooLong {
+        /// The record.
+        record: Record,
+    },
+    /// The checksum at the end is not that of the bytes before it.
+    Checksum {
+        /// What the stream says.
+        found: u32,
+        /// What its bytes amount to.
+        expected: u32,
+    },
+    /// Bytes follow the end.
+    Trailing,
+}
+
+impl Malformed {
+    /// Returns the positive Linux errno.
+    pub const fn errno(&self) -> i32 {
+        match self {
+            Self::TooLong { .. } => 27,
+            Self::Checksum { .. } => 74,
+            _ => 22,
+        }
+    }
+
+    /// Returns the symbol of [`Malformed::errno`].
+    pub const fn errno_name(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "EFBIG",
+            Self::Checksum { .. } => "EBADMSG",
+            _ => "EINVAL",
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    /// Shows it in one line of printable ASCII.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Magic { at, found } => write!(
+                f,
+                "not a migration stream: byte {at} of the magic is {found:#04x}, must be {:#04x}",
+                MAGIC.get(*at).copied().unwrap_or_default()
+            ),
+            Self::StringLength { length } => write!(
+                f,
+                "head: length of the version string is {length}, allowed is 1 to {}",
+                migver::MAX_LEN
+            ),
+            Self::Reserved { value } => {
+                write!(f, "head: reserved is {value:#x}, allowed is 0")
+            }
+            Self::Flags { record } => {
+                let allowed = if record.tag == END {
+                    "0x1"
+                } else {
+                    "0x0 or 0x1"
+                };
+                write!(
+                    f,
+                    "{record}: flags is {:#x}, allowed is {allowed}",
+                    record.flags
+                )
+            }
+            Self::EndLength { record } => {
+                write!(f, "{record}: length is {}, allowed is 4", record.length)
+            }
+            Self::TooLong { record } => write!(
+                f,
+                "{record}: with a length of {} the stream has more than {MAX_STREAM} bytes",
+                record.length
+            ),
+            Self::Checksum { found, expected } => write!(
+                f,
+                "record END: checksum is {found:#010x}, but that of what came is {expected:#010x}"
+            ),
+            Self::Trailing => f.write_str("bytes follow the record END"),
+        }
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+impl fmt::Display for Record {
+    /// Shows which record it is: its tag and where it begins.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tag {
+            END => write!(f, "record END at byte {}", self.at),
+            tag => write!(f, "record {tag:#06x} at byte {}", self.at),
+        }
+    }
+}
+
+/// Bytes of a part whose length is known, collected as they arrive.
+///
+/// # Invariants
+///
+/// - `len <= N`.
+struct Gathered<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Gathered<N> {
+    const fn new() -> Self {
+        // INVARIANT: 0 is at most anything.
+        Self {
+            bytes: [0; N],
+            len: 0,
+        }
+    }
+
+    /// Takes bytes away from `input` until there are `wanted`, at most `N`, and says whether there are.
+    fn gather(&mut self, wanted: usize, input: &mut &[u8]) -> bool {
+        let wanted = wanted.min(N);
+        let free = self.bytes.get_mut(self.len..wanted).unwrap_or_default();
+        let (now, later) = input
+            .split_at_checked(free.len())
+            .unwrap_or((*input, &[][..]));
+        for (to, from) in free.iter_mut().zip(now) {
+            *to = *from;
+        }
+        // INVARIANT: `now` is at most as long as what was free below `wanted`, which is at most `N`.
+        self.len = self.len.saturating_add(now.len());
+        *input = later;
+        self.len >= wanted
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What a reader is about to read.
+#[derive(Clone, Copy)]
+enum Place {
+    Head,
+    /// The string of the head.
+    String {
+        length: usize,
+    },
+    /// What stands before a payload.
+    Record,
+    /// The rest of a payload; of one that is empty, its one empty piece.
+    Payload {
+        left: usize,
+    },
+    /// The payload of the end.
+    Checksum,
+    /// After the end.
+    Nothing,
+    Refused(Malformed),
+}
+
+/// Reads a stream from pieces of any size.
+///
+/// It keeps the head and no payload, and the sizes of the pieces have no influence on what is accepted. Once it has
+/// refused something, it refuses the rest of the stream for the same reason.
+///
+/// # Examples
+///
+/// What a program that shows a stream does with the bytes of a file:
+///
+/// ```
+/// use migdev_migration::stream::{Event, Malformed, Reader};
+///
+/// fn show(mut bytes: &[u8], checksum: fn(u32, &[u8]) -> u32) -> Result<Vec<String>, Malformed> {
+///     let mut lines = Vec::new();
+///     let mut reader = Reader::new(checksum);
+///     while let Some(event) = reader.next(&mut bytes)? {
+///         lines.push(match event {
+///             Event::Head(head) => format!("version {}: {}", head.version, head.string.escape_ascii()),
+///             Event::Record(record) => format!("{record}: {} bytes", record.length),
+///             Event::Payload { piece, .. } => format!("{piece:02x?}"),
+///             Event::End => String::from("complete"),
+///         });
+///     }
+///     Ok(lines)
+/// }
+///
+/// # fn crc32c(crc: u32, bytes: &[u8]) -> u32 {
+/// #     !bytes.iter().fold(!crc, |crc, byte| {
+/// #         (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ crc % 2 * 0x82f6_3b78)
+/// #     })
+/// # }
+/// let mut bytes = b"\x89mig\r\n\x1a\n\x01\x00\x08\x00\0\0\0\0migver:1".to_vec();
+/// bytes.extend_from_slice(b"\x07\0\0\0\x02\0\0\0hi");
+/// bytes.extend_from_slice(b"\xff\xff\x01\0\x04\0\0\0");
+/// bytes.extend_from_slice(&crc32c(0, &bytes).to_le_bytes());
+/// assert_eq!(
+///     show(&bytes, crc32c)?,
+///     [
+///         "version 1: migver:1",
+///         "record 0x0007 at byte 24: 2 bytes",
+///         "[68, 69]",
+///         "complete",
+///     ],
+/// );
+/// # Ok::<(), Malformed>(())
+/// ```
+pub struct Reader {
+    head: Gathered<HEAD_LEN>,
+    string: Gathered<{ migver::MAX_LEN }>,
+    record: Gathered<RECORD_LEN>,
+    end: Gathered<4>,
+    place: Place,
+    /// How many bytes were read.
+    total: usize,
+    /// The checksum of what was read.
+    sum: u32,
+    checksum: Checksum,
+}
+
+impl Reader {
+    /// A reader at the beginning of a stream.
+    pub fn new(checksum: Checksum) -> Self {
+        Self {
+            head: Gathered::new(),
+            string: Gathered::new(),
+            record: Gathered::new(),
+            end: Gathered::new(),
+            place: Place::Head,
+            total: 0,
+            sum: 0,
+            checksum,
+        }
+    }
+
+    /// Returns how many bytes it has read.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Returns the head, once it has arrived.
+    pub fn head(&self) -> Option<Head<'_>> {
+        match self.place {
+            Place::Head | Place::String { .. } => None,
+            _ => Some(self.shown_head()),
+        }
+    }
+
+    /// Takes bytes away from the front of `bytes` until it can tell something about them. `None` says that it needs
+    /// more of them, or that the stream is complete; [`Event::End`] has then been told.
+    ///
+    /// # Errors
+    ///
+    /// Says why the bytes are not a stream.
+    pub fn next<'a, 'b: 'a>(
+        &'a mut self,
+        bytes: &mut &'b [u8],
+    ) -> Result<Option<Event<'a>>, Malformed> {
+        let step = self.step(bytes);
+        if let Err(malformed) = step {
+            self.place = Place::Refused(malformed);
+        }
+        Ok(match step? {
+            Step::More => None,
+            Step::Head => Some(Event::Head(self.shown_head())),
+            Step::Record(record) => Some(Event::Record(record)),
+            Step::Payload(piece, left) => Some(Event::Payload { piece, left }),
+            Step::End => Some(Event::End),
+        })
+    }
+
+    fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Step<'a>, Malformed> {
+        loop {
+            match self.place {
+                Place::Head => {
+                    let there =
+                        self.read(bytes, |reader, input| reader.head.gather(HEAD_LEN, input));
+                    check_magic(self.head.bytes())?;
+                    if !there {
+                        return Ok(Step::More);
+                    }
+                    self.place = Place::String {
+                        length: self.check_head()?,
+                    };
+                }
+                Place::String { length } => {
+                    if !self.read(bytes, |reader, input| reader.string.gather(length, input)) {
+                        return Ok(Step::More);
+                    }
+                    self.place = Place::Record;
+                    return Ok(Step::Head);
+                }
+                Place::Record => {
+                    let at = self.total.saturating_sub(self.record.len);
+                    if !self.read(bytes, |reader, input| {
+                        reader.record.gather(RECORD_LEN, input)
+                    }) {
+                        return Ok(Step::More);
+                    }
+                    let record = self.check_record(at)?;
+                    self.record = Gathered::new();
+                    if record.tag == END {
+                        self.place = Place::Checksum;
+                        continue;
+                    }
+                    self.place = Place::Payload {
+                        left: record.length,
+                    };
+                    return Ok(Step::Record(record));
+                }
+                Place::Payload { left } => {
+                    if bytes.is_empty() && left > 0 {
+                        return Ok(Step::More);
+                    }
+                    let before = *bytes;
+                    let (piece, rest) = before.split_at_checked(left).unwrap_or((before, &[][..]));
+                    self.read(bytes, |_, input| *input = rest);
+                    let left = left.saturating_sub(piece.len());
+                    self.place = match left {
+                        0 => Place::Record,
+                        left => Place::Payload { left },
+                    };
+                    return Ok(Step::Payload(piece, left));
+                }
+                Place::Checksum => {
+                    // It does not cover itself.
+                    let expected = self.sum;
+                    let there = self.end.gather(4, bytes);
+                    if !there {
+                        return Ok(Step::More);
+                    }
+                    let found = u32::from_le_bytes(self.end.bytes);
+                    if found != expected {
+                        return Err(Malformed::Checksum { found, expected });
+                    }
+                    self.total = self.total.saturating_add(4);
+                    self.place = Place::Nothing;
+                    return Ok(Step::End);
+                }
+                Place::Nothing if bytes.is_empty() => return Ok(Step::More),
+                Place::Nothing => return Err(Malformed::Trailing),
+                Place::Refused(malformed) => return Err(malformed),
+            }
+        }
+    }
+
+    /// Lets `take` take bytes away from the front of `bytes`, and counts and sums up those that it took.
+    fn read<'a, T>(
+        &mut self,
+        bytes: &mut &'a [u8],
+        take: impl FnOnce(&mut Self, &mut &'a [u8]) -> T,
+    ) -> T {
+        let before = *bytes;
+        let result = take(self, bytes);
+        let taken = before.len().saturating_sub(bytes.len());
+        self.sum = (self.checksum)(self.sum, before.get(..taken).unwrap_or_default());
+        self.total = self.total.saturating_add(taken);
+        result
+    }
+
+    /// Checks the head, and returns the length of the string.
+    fn check_head(&self) -> Result<usize, Malformed> {
+        let [.., low, high, a, b, c, d] = self.head.bytes;
+        let length = u16::from_le_bytes([low, high]);
+        let value = u32::from_le_bytes([a, b, c, d]);
+        if length == 0 || usize::from(length) > migver::MAX_LEN {
+            return Err(Malformed::StringLength { length });
+        }
+        if value != 0 {
+            return Err(Malformed::Reserved { value });
+        }
+        Ok(usize::from(length))
+    }
+
+    /// Checks what stands before the payload of a record that begins at `at`.
+    fn check_record(&self, at: usize) -> Result<Record, Malformed> {
+        let [tag_low, tag_high, flags_low, flags_high, a, b, c, d] = self.record.bytes;
+        let length = u32::from_le_bytes([a, b, c, d]);
+        let record = Record {
+            at,
+            tag: u16::from_le_bytes([tag_low, tag_high]),
+            flags: u16::from_le_bytes([flags_low, flags_high]),
+            length: usize::try_from(length).unwrap_or(usize::MAX),
+        };
+        let end = record.tag == END;
+        if record.flags & !MANDATORY != 0 || end && record.flags == 0 {
+            return Err(Malformed::Flags { record });
+        }
+        if end && record.length != 4 {
+            return Err(Malformed::EndLength { record });
+        }
+        // Every other record leaves room for the end, so that its own length is the one to blame.
+        let reserved = if end { 0 } else { END_LEN };
+        if record.length
+            > MAX_STREAM
+                .saturating_sub(self.total)
+                .saturating_sub(reserved)
+        {
+            return Err(Malformed::TooLong { record });
+        }
+        Ok(record)
+    }
+
+    fn shown_head(&self) -> Head<'_> {
+        let [_, _, _, _, _, _, _, _, low, high, ..] = self.head.bytes;
+        Head {
+            version: u16::from_le_bytes([low, high]),
+            string: self.string.bytes(),
+        }
+    }
+}
+
+/// An [`Event`] that does not borrow from the reader.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    More,
+    Head,
+    Record(Record),
+    Payload(&'a [u8], usize),
+    End,
+}
+
+/// Compares as many bytes of the magic as there are.
+fn check_magic(head: &[u8]) -> Result<(), Malformed> {
+    for (at, (found, expected)) in head.iter().zip(&MAGIC).enumerate() {
+        if found != expected {
+            return Err(Malformed::Magic { at, found: *found });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Where a device writes its records.
+
+use super::format::record_head;
+
+use core::fmt;
+
+/// There is no room for what should be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Full;
+
+/// What [`Snapshot::save`](super::Snapshot::save) writes records through.
+///
+/// # Invariants
+///
+/// - `len <= limit`, and `bytes`, when there are any, has at least `limit` of them.
+pub struct Records<'a> {
+    /// `None` if the records are only counted.
+    bytes: Option<&'a mut [u8]>,
+    len: usize,
+    limit: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Records that are written into `bytes` from `len` on.
+    pub(super) fn into(bytes: &'a mut [u8], len: usize) -> Self {
+        let limit = bytes.len();
+        // INVARIANT: The minimum is at most `limit`, which is the number of bytes.
+        Self {
+            bytes: Some(bytes),
+            len: len.min(limit),
+            limit,
+        }
+    }
+
+    /// Records that are counted, and refused where they would not fit `limit` bytes.
+    pub(super) fn counted(limit: usize) -> Self {
+        // INVARIANT: 0 is at most anything, and there are no bytes.
+        Self {
+            bytes: None,
+            len: 0,
+            limit,
+        }
+    }
+
+    /// How many bytes there are now, those before the first record included.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes a record whole.
+    ///
+    /// `flags` is 0 or [`MANDATORY`](super::MANDATORY), as [`Kind`](super::Kind) says for this tag.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for it. Then nothing of it was written.
+    pub fn put(&mut self, tag: u16, flags: u16, payload: &[u8]) -> Result<(), Full> {
+        let length = u32::try_from(payload.len()).map_err(|_| Full)?;
+        let before = self.len;
+        let written = self
+            .append(&record_head(tag, flags, length))
+            .and_then(|()| self.append(payload));
+        if written.is_err() {
+            self.len = before;
+        }
+        written
+    }
+
+    /// Writes bytes, all or none.
+    pub(super) fn append(&mut self, more: &[u8]) -> Result<(), Full> {
+        let end = self
+            .len
+            .checked_add(more.len())
+            .filter(|end| *end <= self.limit)
+            .ok_or(Full)?;
+        if let Some(bytes) = self.bytes.as_deref_mut() {
+            bytes
+                .get_mut(self.len..end)
+                .ok_or(Full)?
+                .copy_from_slice(more);
+        }
+        // INVARIANT: `end` was compared with `limit`.
+        self.len = end;
+        Ok(())
+    }
+}
+
+impl fmt::Write for Records<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.append(text.as_bytes()).map_err(|Full| fmt::Error)
+    }
+}
