@@ -37,3 +37,31 @@ private_apt() {
 apt_candidate() {
 	private_apt "$1" --print-uris download "$2" 2>/dev/null | sed -n "s/^'[^']*' ${2}_\([^ ]*\)_[a-z0-9]*\.deb .*/\1/p" || true
 }
+
+# private_apt_fetch DIR PACKAGE...: fetch the packages, with all that they depend on, into DIR/archives.
+private_apt_fetch() {
+	local dir=$1 count
+	shift
+	count=$(private_apt "$dir" --print-uris -qq install "$@" | wc -l)
+	logged "$dir/fetch.log" "fetching packages" "$((count * 3 / 2))" 30 \
+		private_apt "$dir" -q -y --download-only install "$@"
+}
+
+# unpack_packages ARCHIVES ROOT [TAR-OPTION]...: lay the packages in ARCHIVES out in the directory ROOT, without running their scripts and
+# without what only people read.
+unpack_packages() {
+	local archives=$1 root=$2 link
+	shift 2
+	mkdir -p "$root/usr"/{bin,sbin,lib,lib64}
+	for link in bin sbin lib lib64; do ln -s "usr/$link" "$root/$link"; done
+	unpack_each "$archives" "$root" "$@" | progress "unpacking packages" "$(find "$archives" -name '*.deb' | wc -l)" 20
+}
+
+unpack_each() {
+	local deb
+	for deb in "$1"/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$2" --keep-directory-symlink --no-same-owner \
+			--exclude=./usr/share/doc/* --exclude=./usr/share/man/* --exclude=./usr/share/locale/* "${@:3}"
+		echo "$deb"
+	done
+}
