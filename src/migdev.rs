@@ -4,7 +4,8 @@
 //!
 //! Three kinds of modules, which import in one direction only:
 //!
-//! - PURE, all of the logic, which also runs in user space: [`migver`], [`model`];
+//! - PURE, all of the logic, which also runs in user space: [`migration`], [`migver`],
+//!   [`model`];
 //! - BINDING, safe wrappers of kernel interfaces that the kernel crate does not wrap: [`mdev`], [`vfio`] and the
 //!   small ones; the only ones that call C;
 //! - DRIVER, which puts PURE behind BINDING: [`driver`].
@@ -14,12 +15,18 @@ use kernel::prelude::*;
 
 mod bindings;
 pub mod class;
+pub mod crc32c;
 pub mod eventfd;
 pub mod mdev;
 pub mod ratelimit;
 pub mod sysfs;
+mod this_module;
+pub mod trace;
 pub mod vfio;
+pub mod waitqueue;
 
+#[deny(unsafe_code)]
+pub mod migration;
 #[deny(unsafe_code)]
 pub mod migver;
 #[deny(unsafe_code)]

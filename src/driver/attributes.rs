@@ -14,7 +14,6 @@ use crate::{
     mdev,
     migver::{
         self,
-        Refusal,
         Version, //
     },
     sysfs::Attribute, //
@@ -66,18 +65,6 @@ impl Attribute<Card> for MigrationVersion {
 const NAME: &CStr = c"migration_version";
 const MODE: u16 = 0o644;
 
-/// How many reasons of one refusal are logged, a line each.
-const MAX_REASONS: usize = 8;
-
-/// What can be shown, for the kernel's log, which formats by a trait of its own.
-struct Shown<T>(T);
-
-impl<T: fmt::Display> kernel::fmt::Display for Shown<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Writes the string of a kind.
 fn show(version: &Option<Version<'static>>, text: &mut dyn fmt::Write) -> Result {
     let version = version.as_ref().ok_or(ENODEV)?;
@@ -89,31 +76,7 @@ fn show(version: &Option<Version<'static>>, text: &mut dyn fmt::Write) -> Result
 fn store(version: &Option<Version<'static>>, text: &[u8], shared: &Shared, place: &CStr) -> Result {
     let version = version.as_ref().ok_or(ENODEV)?;
     migver::check(text, version).map_err(|refusal| {
-        if shared.refusals.allow(NAME) {
-            log(place, &refusal);
-        }
+        shared.refusals.string(place, NAME, &refusal);
         Error::from_errno(-refusal.class().errno())
     })
-}
-
-/// Logs why a string was refused, in words.
-fn log(place: &CStr, refusal: &Refusal<'_>) {
-    let class = refusal.class().errno_name();
-    let line = |reason: &dyn kernel::fmt::Display| {
-        pr_info!("{}: {} refused ({}): {}\n", place, NAME, class, reason);
-    };
-    match refusal {
-        Refusal::Unreadable(error) => line(&Shown(error)),
-        Refusal::Incompatible(verdict) => {
-            let mut reasons = verdict.reasons();
-            reasons
-                .by_ref()
-                .take(MAX_REASONS)
-                .for_each(|reason| line(&Shown(reason)));
-            let more = reasons.count();
-            if more != 0 {
-                line(&fmt!("{} more reasons", more));
-            }
-        }
-    }
 }

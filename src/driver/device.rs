@@ -2,110 +2,116 @@
 
 //! The VFIO device: a card that is in use.
 
-use super::interrupts::Interrupts;
+use super::{
+    interrupts::Interrupts,
+    live::{
+        Live,
+        State, //
+    },
+    region, //
+};
 use crate::{
     model,
     vfio::{
         self,
         pci,
+        Capabilities,
         IrqInfo,
         IrqSet,
-        RegionInfo, //
+        MigrationTable,
+        RegionInfo,
+        SharedPage, //
     },
 };
 use kernel::{
-    new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::Arc, //
 };
 
-/// A card, and who listens to its interrupts. One lock is taken once for each access.
-#[pin_data]
+/// A card as user space opens it. One lock is taken once for each access.
 pub(super) struct SerialDevice {
-    ports: model::Ports,
-    #[pin]
-    state: Mutex<State>,
-}
-
-struct State {
-    card: model::Card,
-    interrupts: Interrupts,
-}
-
-impl State {
-    const fn new(ports: model::Ports) -> Self {
-        Self {
-            card: model::Card::new(ports),
-            interrupts: Interrupts::new(),
-        }
-    }
-
-    /// Signals what the card asserts now.
-    fn follow(&mut self) {
-        self.interrupts.follow(&self.card);
-    }
-}
-
-impl SerialDevice {
-    /// Returns an initializer for a card that is off.
-    pub(super) fn new(ports: model::Ports) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            state <- new_mutex!(State::new(ports)),
-            ports,
-        })
-    }
-
-    /// Brings card and interrupts to where they are for each new user.
-    fn start_afresh(&self) {
-        *self.state.lock() = State::new(self.ports);
-    }
+    pub(super) live: Arc<Live>,
 }
 
 impl vfio::Operations for SerialDevice {
     const NAME: &'static CStr = c"migdev";
     const IS_PCI: bool = true;
-    const NUM_REGIONS: u32 = pci::NUM_REGIONS;
     const NUM_IRQS: u32 = pci::NUM_IRQS;
+    const MIGRATION: Option<&'static MigrationTable<Self>> = Some(MigrationTable::TABLE);
+
+    fn is_migratable(this: Pin<&Self>) -> bool {
+        this.live.kind.version.is_some()
+    }
+
+    fn num_regions(this: Pin<&Self>) -> u32 {
+        if Self::is_migratable(this) {
+            region::MIGRATION + 1
+        } else {
+            pci::NUM_REGIONS
+        }
+    }
 
     fn open(this: Pin<&Self>) -> Result {
-        this.start_afresh();
+        let window = Self::is_migratable(this)
+            .then(SharedPage::new)
+            .transpose()?;
+        this.live.start_afresh(window);
         Ok(())
     }
 
     fn close(this: Pin<&Self>) {
-        this.start_afresh();
+        this.live.start_afresh(None);
     }
 
     fn region_info(this: Pin<&Self>, index: u32) -> RegionInfo {
         match index {
             pci::CONFIG_REGION => RegionInfo::read_write(model::Card::CONFIG_LEN as u64),
-            pci::BAR0_REGION => RegionInfo::read_write(model::Card::io_len(this.ports) as u64),
+            pci::BAR0_REGION => {
+                RegionInfo::read_write(model::Card::io_len(this.live.kind.ports) as u64)
+            }
+            region::MIGRATION => region::INFO,
             _ => RegionInfo::ABSENT,
         }
     }
 
+    fn region_capabilities(_this: Pin<&Self>, index: u32, chain: &mut Capabilities<'_>) -> Result {
+        match index {
+            region::MIGRATION => region::add_capabilities(chain),
+            _ => Ok(()),
+        }
+    }
+
+    fn page(
+        this: Pin<&Self>,
+        index: u32,
+        offset: u64,
+        map: &mut dyn FnMut(&SharedPage) -> Result,
+    ) -> Result {
+        if index != region::MIGRATION || !region::is_data(offset) {
+            return Err(EINVAL);
+        }
+        this.live
+            .with(|state| map(state.window.as_ref().ok_or(EINVAL)?))
+    }
+
     fn read(this: Pin<&Self>, index: u32, offset: u64, bytes: &mut [u8]) -> Result<usize> {
-        let offset = usize::try_from(offset)?;
-        let mut state = this.state.lock();
-        let count = match index {
-            pci::CONFIG_REGION => state.card.config_read(offset, bytes),
-            pci::BAR0_REGION => state.card.io_read(offset, bytes),
-            _ => return Err(EINVAL),
-        };
-        state.follow();
-        Ok(count)
+        let at = usize::try_from(offset)?;
+        match index {
+            pci::CONFIG_REGION => Ok(this.live.with(|state| state.card.config_read(at, bytes))),
+            pci::BAR0_REGION => Ok(this.live.with(|state| state.card.io_read(at, bytes))),
+            region::MIGRATION => region::read(&this.live, offset, bytes),
+            _ => Err(EINVAL),
+        }
     }
 
     fn write(this: Pin<&Self>, index: u32, offset: u64, bytes: &[u8]) -> Result<usize> {
-        let offset = usize::try_from(offset)?;
-        let mut state = this.state.lock();
-        let count = match index {
-            pci::CONFIG_REGION => state.card.config_write(offset, bytes),
-            pci::BAR0_REGION => state.card.io_write(offset, bytes),
-            _ => return Err(EINVAL),
-        };
-        state.follow();
-        Ok(count)
+        let at = usize::try_from(offset)?;
+        match index {
+            pci::CONFIG_REGION => Ok(this.live.with(|state| state.card.config_write(at, bytes))),
+            pci::BAR0_REGION => Ok(this.live.with(|state| state.card.io_write(at, bytes))),
+            region::MIGRATION => region::write(&this.live, offset, bytes),
+            _ => Err(EINVAL),
+        }
     }
 
     fn irq_info(_this: Pin<&Self>, index: u32) -> IrqInfo {
@@ -113,24 +119,20 @@ impl vfio::Operations for SerialDevice {
     }
 
     fn set_irqs(this: Pin<&Self>, set: IrqSet) -> Result {
-        let mut state = this.state.lock();
-        state.interrupts.apply(set)?;
-        state.follow();
-        Ok(())
+        this.live.with(|state| state.interrupts.apply(set))
     }
 
     fn unmask(this: Pin<&Self>) {
-        this.state.lock().interrupts.unmask_intx();
+        this.live.with(|state| state.interrupts.unmask_intx());
     }
 
     fn reset(this: Pin<&Self>) -> Result {
-        let mut state = this.state.lock();
-        state.card.reset();
-        state.follow();
+        this.live.reset();
         Ok(())
     }
 
     fn request(this: Pin<&Self>, _count: u32) -> bool {
-        this.state.lock().interrupts.request()
+        this.live
+            .with(|State { interrupts, .. }| interrupts.request())
     }
 }

@@ -16,6 +16,7 @@ use crate::{
 use kernel::prelude::*;
 
 /// The interrupts of a card.
+#[derive(Default)]
 pub(super) struct Interrupts {
     intx: Level,
     msi: Edge,
@@ -62,12 +63,15 @@ impl Interrupts {
 
     /// Signals what the card asserts. To be called after whatever may have changed the card or the eventfds.
     ///
+    /// A card that is not running asserts nothing. When it runs again, here or as another card that has taken in its
+    /// state, what it has a reason to assert is asserted anew, so that no interrupt is lost that was on its way.
+    ///
     /// The card has one interrupt, which goes where user space listens: to MSI if it has an eventfd there, which
     /// a VMM assigns when the guest enables MSI, and to INTx otherwise.
-    pub(super) fn follow(&mut self, card: &model::Card) {
-        self.msi.set(card.msi_asserted());
+    pub(super) fn follow(&mut self, card: &model::Card, is_running: bool) {
+        self.msi.set(is_running && card.msi_asserted());
         self.intx
-            .set(card.intx_asserted() && !self.msi.is_enabled());
+            .set(is_running && card.intx_asserted() && !self.msi.is_enabled());
     }
 
     /// Lets INTx be signalled again.

@@ -7,16 +7,25 @@
 //! - `kinds` lists what the parent offers,
 //! - `instances` counts the devices that there are,
 //! - `serial` is the mdev driver: what happens when a device is created and removed,
+//! - `live` is a card with all that changes, behind its lock,
 //! - `device` is the VFIO device: what happens when it is used,
+//! - `migration` moves its state by protocol v2, `transfer` through data files, and `region` by protocol v1,
 //! - `interrupts` takes the card's interrupt to user space,
-//! - `attributes` holds the `migration_version` files.
+//! - `attributes` holds the `migration_version` files,
+//! - `debugfs` shows how migrations went, and `refusals` is where it is told why one did not.
 
 mod attributes;
+mod debugfs;
 mod device;
 mod instances;
 mod interrupts;
 mod kinds;
+mod live;
+mod migration;
+mod refusals;
+mod region;
 mod serial;
+mod transfer;
 
 use self::{
     instances::Instances,
@@ -55,7 +64,7 @@ impl Driver {
         let driver = Arc::pin_init(mdev::DriverRegistration::new(module), GFP_KERNEL)?;
         // The names of the types begin with the name of the parent's class.
         let class = Arc::new(Class::new(c"migdev")?, GFP_KERNEL)?;
-        let shared = Arc::pin_init(Shared::new(Instances::new(max_instances)?), GFP_KERNEL)?;
+        let shared = Arc::new(Shared::new(Instances::new(max_instances)?)?, GFP_KERNEL)?;
         let types = kinds::ALL.iter().map(|kind| (kind.info, *kind));
 
         Ok(Self {

@@ -4,17 +4,20 @@
 
 use super::{
     attributes::MigrationVersion,
+    debugfs::{
+        observe,
+        Observed, //
+    },
     device::SerialDevice,
     instances::{
         Claim,
         Instances, //
     },
     kinds::Kind,
+    live::Live,
+    refusals::Refusals, //
 };
-use crate::{
-    mdev,
-    ratelimit::RateLimit, //
-};
+use crate::mdev;
 use core::fmt;
 use kernel::{
     device,
@@ -26,26 +29,27 @@ use kernel::{
 };
 
 /// What the devices of a parent share.
-#[pin_data]
 pub(super) struct Shared {
     instances: Arc<Instances>,
-    /// How often a refused string is logged.
-    #[pin]
-    pub(super) refusals: RateLimit,
+    pub(super) refusals: Arc<Refusals>,
+    debugfs: kernel::debugfs::Dir,
 }
 
 impl Shared {
-    /// Returns an initializer for a parent without devices.
-    pub(super) fn new(instances: Arc<Instances>) -> impl PinInit<Self> {
-        pin_init!(Self {
+    /// Returns what a parent without devices has.
+    pub(super) fn new(instances: Arc<Instances>) -> Result<Self> {
+        Ok(Self {
             instances,
-            refusals <- RateLimit::new(),
+            refusals: Arc::pin_init(Refusals::new(), GFP_KERNEL)?,
+            debugfs: kernel::debugfs::Dir::new(c"migdev"),
         })
     }
 }
 
 /// A card that exists.
 pub(super) struct Card {
+    _debugfs: Option<Pin<KBox<Observed>>>,
+    live: Arc<Live>,
     _claim: Claim,
     pub(super) kind: &'static Kind,
     pub(super) device: ARef<device::Device>,
@@ -72,8 +76,15 @@ impl mdev::Driver for Serial {
         let kind = *device.ty().data();
         let shared = device.ty().parent_data();
 
+        let name = device.as_ref().name();
+
         try_init!(Card {
             _claim: shared.instances.claim()?,
+            live: Arc::pin_init(Live::new(kind, name, shared.refusals.clone()), GFP_KERNEL)?,
+            _debugfs: match kind.version {
+                Some(_) => Some(observe(&shared.debugfs, live.clone())?),
+                None => None,
+            },
             kind,
             device: device.as_ref().into(),
             shared: shared.clone(),
@@ -81,7 +92,8 @@ impl mdev::Driver for Serial {
     }
 
     fn vfio(_device: &mdev::Device<Self>, card: Pin<&Card>) -> impl PinInit<SerialDevice, Error> {
-        SerialDevice::new(card.kind.ports)
+        let live = card.live.clone();
+        try_init!(SerialDevice { live })
     }
 
     fn available_instances(ty: &mdev::Type<Self>) -> u32 {

@@ -29,7 +29,7 @@ const CHUNK: usize = 256;
 ///
 /// `EINVAL` when the place is not.
 fn clamp<T: Operations>(device: &Device<T>, place: Place, count: usize) -> Result<usize> {
-    if place.index >= T::NUM_REGIONS {
+    if place.index >= T::num_regions(device.data()) {
         return Err(EINVAL);
     }
     let size = T::region_info(device.data(), place.index).size();

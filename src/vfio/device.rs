@@ -3,12 +3,18 @@
 //! The device, what a driver implements for it, and its registration.
 
 use super::{
+    dma_logging::{
+        DmaLog,
+        DmaLogging, //
+    },
     irqfd::Irqfd,
     vtable::VTable,
     Capabilities,
     IrqInfo,
     IrqSet,
-    RegionInfo, //
+    MigrationTable,
+    RegionInfo,
+    SharedPage, //
 };
 use crate::bindings as c;
 use core::{
@@ -40,7 +46,7 @@ use kernel::{
 /// others may be called at any time and at once. [`request`](Self::request) may also come when nobody has opened the
 /// device.
 ///
-/// What it cannot do yet: an index with several interrupts, and mapping of regions.
+/// What it cannot do yet: an index with several interrupts.
 pub trait Operations: Sized + Send + Sync + 'static {
     /// The name of the driver.
     const NAME: &'static CStr;
@@ -48,11 +54,19 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// Whether regions and interrupts are numbered as those of a PCI device; see [`super::pci`].
     const IS_PCI: bool;
 
-    /// How many regions there are. Indexes passed to the methods are below this.
-    const NUM_REGIONS: u32;
-
     /// How many interrupt indexes there are. Indexes passed to the methods are below this.
     const NUM_IRQS: u32;
+
+    /// How devices migrate, if they do.
+    const MIGRATION: Option<&'static MigrationTable<Self>> = None;
+
+    /// Returns whether this device migrates, where [`MIGRATION`](Self::MIGRATION) says how. Asked once, before it is registered.
+    fn is_migratable(_this: Pin<&Self>) -> bool {
+        true
+    }
+
+    /// Returns how many regions there are. Indexes passed to the methods are below this. It must not change.
+    fn num_regions(this: Pin<&Self>) -> u32;
 
     /// Called for the first user of the device. An error is what the user gets.
     fn open(this: Pin<&Self>) -> Result;
@@ -71,6 +85,21 @@ pub trait Operations: Sized + Send + Sync + 'static {
         _chain: &mut Capabilities<'_>,
     ) -> Result {
         Ok(())
+    }
+
+    /// Lends the page at `offset`, a multiple of the page size, of region `index`, which is
+    /// [mappable](RegionInfo::mappable), to `map`, and returns what that says.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` where there is no page that may be mapped; what `map` says.
+    fn page(
+        _this: Pin<&Self>,
+        _index: u32,
+        _offset: u64,
+        _map: &mut dyn FnMut(&SharedPage) -> Result,
+    ) -> Result {
+        Err(EINVAL)
     }
 
     /// Reads from `offset` of region `index`, which has at least `bytes.len()` bytes there, and returns how many were
@@ -120,6 +149,8 @@ struct Inner<T> {
     data: T,
     #[pin]
     irqfd: Irqfd,
+    #[pin]
+    dma_log: DmaLog,
     /// The device that this one is for. Whoever waits for the release of that waits for this one too, so that the
     /// code of the module outlives it. Last, so that it is dropped last.
     parent: ARef<device::Device>,
@@ -145,6 +176,7 @@ impl<T: Operations> Device<T> {
         let init = try_pin_init!(Inner {
             data <- data,
             irqfd <- Irqfd::new(),
+            dma_log <- DmaLog::new(),
             parent: parent.into(),
         });
         // SAFETY: `inner` is valid for writes and stays where it is until it is dropped. The lifetime is what
@@ -193,6 +225,21 @@ impl<T: Operations> Device<T> {
     /// Returns the eventfd that unmasks.
     pub(super) fn irqfd(&self) -> &Irqfd {
         &self.inner.irqfd
+    }
+
+    /// Returns the log of the device's DMA.
+    pub(super) fn dma_log(&self) -> &DmaLog {
+        &self.inner.dma_log
+    }
+
+    /// Stores in the C device how it migrates. It must not be registered yet.
+    fn set_migration(&self, table: &'static MigrationTable<T>) {
+        // SAFETY: The device is valid, and nobody else looks at these fields before it is registered.
+        unsafe {
+            (*self.as_raw()).mig_ops = table.as_raw();
+            (*self.as_raw()).log_ops = DmaLogging::<T>::TABLE;
+            (*self.as_raw()).migration_flags = MigrationTable::<T>::FLAGS;
+        }
     }
 
     /// Drops what there is besides the C device.
@@ -257,6 +304,9 @@ impl<T: Operations> Registration<T> {
         let is_maskable = |index: &u32| T::irq_info(device.data(), *index).is_maskable();
         if (0..T::NUM_IRQS).filter(is_maskable).count() > 1 {
             return Err(EINVAL);
+        }
+        if let Some(table) = T::MIGRATION.filter(|_| T::is_migratable(device.data())) {
+            device.set_migration(table);
         }
         // SAFETY: The device is allocated, initialised, and not yet registered.
         to_result(unsafe { c::vfio_register_emulated_iommu_dev(device.as_raw()) })?;

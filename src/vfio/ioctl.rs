@@ -20,7 +20,7 @@ use kernel::{
 };
 
 /// Returns the number of a VFIO ioctl.
-const fn vfio(number: u32) -> u32 {
+pub(super) const fn vfio(number: u32) -> u32 {
     _IO(c::VFIO_TYPE as u32, c::VFIO_BASE + number)
 }
 
@@ -44,7 +44,7 @@ static_assert!(offset_of!(c::vfio_irq_info, count) == 12);
 /// `ENOTTY` for those that are unknown; `EFAULT`; `EINVAL` for arguments that the UAPI does not allow.
 pub(super) fn ioctl<T: Operations>(device: &Device<T>, command: u32, argument: UserPtr) -> Result {
     match command {
-        GET_INFO => get_info::<T>(argument),
+        GET_INFO => get_info(device, argument),
         GET_IRQ_INFO => get_irq_info(device, argument),
         SET_IRQS => set_irqs(device, argument),
         RESET => T::reset(device.data()),
@@ -70,7 +70,7 @@ fn copy_out(argument: UserPtr, words: [u32; 4]) -> Result {
         .write(&words)
 }
 
-fn get_info<T: Operations>(argument: UserPtr) -> Result {
+fn get_info<T: Operations>(device: &Device<T>, argument: UserPtr) -> Result {
     let [argsz, ..] = copy_in(argument)?;
     let flags = c::VFIO_DEVICE_FLAGS_RESET
         | if T::IS_PCI {
@@ -78,7 +78,8 @@ fn get_info<T: Operations>(argument: UserPtr) -> Result {
         } else {
             0
         };
-    copy_out(argument, [argsz, flags, T::NUM_REGIONS, T::NUM_IRQS])
+    let regions = T::num_regions(device.data());
+    copy_out(argument, [argsz, flags, regions, T::NUM_IRQS])
 }
 
 fn get_irq_info<T: Operations>(device: &Device<T>, argument: UserPtr) -> Result {

@@ -14,25 +14,39 @@
 //! - `region` and `irq_info` what a device says about its regions and interrupts,
 //! - `irq_set` the requests of `VFIO_DEVICE_SET_IRQS`,
 //! - `interrupt` what a driver needs to signal interrupts: level, edge and notification,
-//! - `irqfd` unmasking by eventfd.
+//! - `irqfd` unmasking by eventfd,
+//! - `shared_page` pages of regions that user space maps,
+//! - `migration` the states of a device that migrates, `data_file` the files through which its state goes,
+//! - `dma_logging` the log of a device that does no DMA.
 //!
-//! Migration, DMA logging and DMA each have their place beside these: a table of operations that
-//! [`Operations`] names and `device` stores in the C device before it is registered.
 //!
 //! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h), UAPI:
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 mod access;
+mod data_file;
 mod device;
+mod dma_logging;
 mod interrupt;
 mod ioctl;
 mod irq_info;
 mod irq_set;
 mod irqfd;
+mod migration;
 mod region;
+mod shared_page;
 mod vtable;
 
+#[cfg(CONFIG_MIGDEV_KUNIT_TEST)]
+pub(crate) use self::migration::next_state;
 pub use self::{
+    data_file::{
+        DataFile,
+        Direction,
+        PrecopyInfo,
+        Readiness,
+        Transfer, //
+    },
     device::{
         Device,
         Operations,
@@ -49,11 +63,17 @@ pub use self::{
         Data,
         IrqSet, //
     },
+    migration::{
+        Migration,
+        MigrationState,
+        MigrationTable, //
+    },
     region::{
         Capabilities,
         RegionInfo,
         SparseArea, //
     },
+    shared_page::SharedPage,
 };
 
 /// The numbers of regions and interrupts that `vfio-pci` defines, and that every PCI device uses.

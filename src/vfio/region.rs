@@ -37,6 +37,19 @@ impl RegionInfo {
         }
     }
 
+    /// Says that parts of the region, those that [`Capabilities::add_sparse_mmap`] names, may be mapped.
+    pub const fn mappable(self) -> Self {
+        Self {
+            flags: self.flags | c::VFIO_REGION_INFO_FLAG_MMAP,
+            ..self
+        }
+    }
+
+    /// Returns whether parts of the region may be mapped.
+    pub(super) const fn is_mappable(&self) -> bool {
+        self.flags & c::VFIO_REGION_INFO_FLAG_MMAP != 0
+    }
+
     /// Returns the size in bytes.
     pub const fn size(&self) -> u64 {
         self.size
@@ -51,7 +64,7 @@ impl RegionInfo {
 }
 
 /// Each region has 2^40 bytes of the device file to itself, as `vfio-pci` does it.
-const OFFSET_SHIFT: u32 = 40;
+pub(super) const OFFSET_SHIFT: u32 = 40;
 
 /// The largest size of a region, in bytes.
 const MAX_SIZE: u64 = 1 << OFFSET_SHIFT;
@@ -122,6 +135,18 @@ impl Capabilities<'_> {
         to_result(unsafe {
             c::vfio_info_add_capability(self.0, (&raw mut capability).cast(), size)
         })
+    }
+
+    /// Says that it is the migration region of protocol v1 (`VFIO_REGION_TYPE_MIGRATION_DEPRECATED`).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn add_migration_type(&mut self) -> Result {
+        self.add_type(
+            c::VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+            c::VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
+        )
     }
 
     /// Says which parts of the region may be mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`).

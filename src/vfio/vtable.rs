@@ -5,6 +5,7 @@
 use super::{
     access,
     ioctl,
+    shared_page,
     Capabilities,
     Device,
     Operations, //
@@ -14,6 +15,7 @@ use core::marker::PhantomData;
 use kernel::{
     bindings,
     error::from_result,
+    mm::virt::VmaNew,
     prelude::*,
     uaccess::UserPtr, //
 };
@@ -40,6 +42,7 @@ impl<T: Operations> VTable<T> {
         write: Some(Self::write_callback),
         ioctl: Some(Self::ioctl_callback),
         get_region_info_caps: Some(Self::get_region_info_callback),
+        mmap: Some(Self::mmap_callback),
         request: Some(Self::request_callback),
         #[cfg(CONFIG_IOMMUFD)]
         bind_iommufd: Some(c::vfio_iommufd_emulated_bind),
@@ -78,6 +81,7 @@ impl<T: Operations> VTable<T> {
         // Before the driver's close, which may rely on not being called any more. This cannot fail.
         let _ = device.irqfd().lock().assign(device, None);
         T::close(device.data());
+        device.dma_log().stop();
     }
 
     /// # Safety
@@ -147,13 +151,27 @@ impl<T: Operations> VTable<T> {
 
         from_result(|| {
             let index = info.index;
-            if index >= T::NUM_REGIONS {
+            if index >= T::num_regions(device.data()) {
                 return Err(EINVAL);
             }
             T::region_info(device.data(), index).fill(index, info);
             T::region_capabilities(device.data(), index, &mut chain)?;
             Ok(0)
         })
+    }
+
+    /// # Safety
+    ///
+    /// Only the VFIO core may call this, with a `Device<T>` that is initialised, and an area that is being set up.
+    unsafe extern "C" fn mmap_callback(
+        raw: *mut c::vfio_device,
+        vma: *mut bindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: The core keeps the device while it calls this.
+        let device = unsafe { Device::<T>::from_raw(raw) };
+        // SAFETY: The area is being set up.
+        let vma = unsafe { VmaNew::from_raw(vma) };
+        from_result(|| shared_page::map(device, vma).map(|()| 0))
     }
 
     /// # Safety

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A card while it exists: all of it that changes, behind one lock.
+//!
+//! The VFIO device, the data files of its migration and the file in debugfs share it. A data file may be the last to let
+//! go of it, long after the device is gone; so nothing in here refers to the device.
+
+use super::{
+    interrupts::Interrupts,
+    kinds::Kind,
+    refusals::{
+        LastRefusal,
+        Refusals, //
+    },
+    transfer::Transfer, //
+};
+use crate::{
+    crc32c::crc32c,
+    migration::{
+        self,
+        arcs,
+        Direction,
+        Migration,
+        Session, //
+    },
+    model,
+    trace,
+    vfio::{
+        DataFile,
+        SharedPage, //
+    },
+    waitqueue::WaitQueue, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    str::CString,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+};
+
+/// A card, and who uses it.
+#[pin_data]
+pub(super) struct Live {
+    pub(super) kind: &'static Kind,
+    /// The name of its device.
+    pub(super) name: CString,
+    refusals: Arc<Refusals>,
+    #[pin]
+    state: Mutex<State>,
+    /// Those who wait for a data file.
+    #[pin]
+    pub(super) waiters: WaitQueue,
+}
+
+/// What of a card changes.
+pub(super) struct State {
+    pub(super) card: model::Card,
+    pub(super) interrupts: Interrupts,
+    pub(super) migration: Migration<model::Card, KBox<Session<model::Card>>>,
+    /// The data section of the migration region, while the device is open.
+    pub(super) window: Option<SharedPage>,
+    pub(super) refusal: LastRefusal,
+}
+
+impl Live {
+    /// Returns an initializer for a card of a kind, at power-on.
+    pub(super) fn new<'a>(
+        kind: &'static Kind,
+        name: &'a CStr,
+        refusals: Arc<Refusals>,
+    ) -> impl PinInit<Self, Error> + use<'a> {
+        try_pin_init!(Self {
+            kind,
+            name: CString::try_from(name)?,
+            refusals,
+            state <- new_mutex!(State {
+                card: model::Card::new(kind.ports),
+                interrupts: Interrupts::new(),
+                migration: Migration::new(),
+                window: None,
+                refusal: LastRefusal::new(),
+            }),
+            waiters <- WaitQueue::new(),
+        })
+    }
+
+    /// Calls `access` with the state, and then signals what the card asserts. This is the one way to the state: one lock for
+    /// each access.
+    pub(super) fn with<R>(&self, access: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let result = access(state);
+        state
+            .interrupts
+            .follow(&state.card, state.migration.is_running());
+        result
+    }
+
+    /// Brings the card to where it is for each new user, who may get `window` to move its state through.
+    pub(super) fn start_afresh(&self, window: Option<SharedPage>) {
+        // What this replaces is freed after the lock is released.
+        let _previous = self.change(|state| {
+            state.card.reset();
+            state.migration.reset();
+            let interrupts = core::mem::take(&mut state.interrupts);
+            (interrupts, core::mem::replace(&mut state.window, window))
+        });
+    }
+
+    /// Takes the card back to power-on, but for what is the VMM's.
+    pub(super) fn reset(&self) {
+        self.change(|state| {
+            state.card.reset();
+            state.migration.reset();
+        });
+    }
+
+    /// Takes the card to a state of migration. Returns the data file if that began a transfer.
+    pub(super) fn set_state(
+        this: &Arc<Self>,
+        to: migration::State,
+    ) -> Result<Option<DataFile<Transfer>>> {
+        let mut file = None;
+        let opened = this.change(|state| {
+            let State {
+                card, migration, ..
+            } = state;
+            let id = migration.next_id();
+            let opened = migration.set_state(card, to, |direction| {
+                let transfer = Transfer::new(this.clone(), id);
+                file = DataFile::new(direction.into(), transfer).ok();
+                file.as_ref().and_then(|_| this.session(direction))
+            });
+            this.checked(state, opened)
+        })?;
+        Ok(file.filter(|_| opened.is_some()))
+    }
+
+    /// Does what may change the state of migration, tells of it, and wakes whom it concerns.
+    pub(super) fn change<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
+        self.with(|state| {
+            let mut from = state.migration.state();
+            let result = action(state);
+            let to = state.migration.state();
+            while from != to {
+                // A reset leads from anywhere to anywhere.
+                let next = arcs::next(from, to).unwrap_or(to);
+                trace::state(&self.name, from.number(), next.number());
+                from = next;
+            }
+            self.waiters.wake_all();
+            result
+        })
+    }
+
+    /// Returns memory for a transfer, or nothing when there is none.
+    pub(super) fn session(&self, direction: Direction) -> Option<KBox<Session<model::Card>>> {
+        let version = self.kind.version.as_ref()?;
+        let session = match direction {
+            Direction::Saving => Session::saving(version, crc32c),
+            Direction::Loading => {
+                Session::loading(*version, &model::Card::new(self.kind.ports), crc32c)
+            }
+        };
+        KBox::new(session, GFP_KERNEL).ok()
+    }
+
+    /// Returns about how many bytes are to be read until the card can be left, if it were stopped now.
+    pub(super) fn stop_copy_length(&self) -> usize {
+        self.kind.version.as_ref().map_or(0, |version| {
+            self.with(|state| state.migration.stop_copy_length(version, &state.card))
+        })
+    }
+
+    /// Makes the kernel's error of one of migration, and tells why if it is a refusal.
+    pub(super) fn checked<R>(
+        &self,
+        state: &mut State,
+        result: Result<R, migration::Error>,
+    ) -> Result<R> {
+        result.map_err(|error| {
+            self.refusals.migration(&self.name, state, error);
+            Error::from_errno(-error.errno())
+        })
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What a data file is about: one transfer of one card.
+
+use super::live::Live;
+use crate::{
+    migration,
+    vfio::{
+        self,
+        Direction,
+        PrecopyInfo,
+        Readiness, //
+    },
+    waitqueue::WaitQueue, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// A transfer, which is over as soon as the card has another one or none.
+pub(super) struct Transfer {
+    live: Arc<Live>,
+    /// The number by which the card knows it.
+    id: u64,
+}
+
+impl Transfer {
+    /// Returns the transfer of a card that has that number.
+    pub(super) fn new(live: Arc<Live>, id: u64) -> Self {
+        Self { live, id }
+    }
+}
+
+impl vfio::Transfer for Transfer {
+    fn peek(&self, bytes: &mut [u8]) -> Result<usize> {
+        self.live
+            .with(|state| state.migration.peek(self.id, bytes))
+            .map_err(|error| Error::from_errno(-error.errno()))
+    }
+
+    fn advance(&self, count: usize) {
+        self.live
+            .with(|state| state.migration.advance(self.id, count));
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result {
+        self.live.with(|state| {
+            let written = state.migration.write(self.id, &mut state.card, bytes);
+            self.live.checked(state, written)
+        })
+    }
+
+    fn readiness(&self) -> Readiness {
+        let now = self.live.with(|state| state.migration.readiness(self.id));
+        match now {
+            migration::Readiness { disabled: true, .. } => Readiness::Disabled,
+            migration::Readiness { readable: true, .. } => Readiness::Readable,
+            migration::Readiness { writable: true, .. } => Readiness::Writable,
+            _ => Readiness::Nothing,
+        }
+    }
+
+    fn precopy_info(&self) -> Result<PrecopyInfo> {
+        let info = self
+            .live
+            .with(|state| state.migration.precopy_info(self.id))
+            .map_err(|error| Error::from_errno(-error.errno()))?;
+        Ok(PrecopyInfo {
+            initial: info.initial_bytes,
+            dirty: info.dirty_bytes,
+        })
+    }
+
+    fn waiters(&self) -> &WaitQueue {
+        &self.live.waiters
+    }
+}
+
+impl From<migration::Direction> for Direction {
+    fn from(direction: migration::Direction) -> Self {
+        match direction {
+            migration::Direction::Saving => Self::Save,
+            migration::Direction::Loading => Self::Load,
+        }
+    }
+}
