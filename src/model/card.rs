@@ -12,7 +12,7 @@ use super::uart::{
 };
 
 /// The most ports a card has.
-const MAX_PORTS: usize = 2;
+pub(super) const MAX_PORTS: usize = 2;
 
 /// How many ports a card has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +61,27 @@ impl Card {
             config: Config::new(ports),
             uarts: [Uart::new(), Uart::new()],
         }
+    }
+
+    /// A card of configuration space and ports that were saved.
+    ///
+    /// The caller has left a port that the card does not have in its reset state.
+    pub(super) fn from_parts(config: Config, uarts: [Uart; MAX_PORTS]) -> Self {
+        // INVARIANT: It is the caller's word.
+        Self {
+            ports: config.ports(),
+            config,
+            uarts,
+        }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// All ports, those that the card does not have included.
+    pub(super) fn uarts(&self) -> &[Uart; MAX_PORTS] {
+        &self.uarts
     }
 
     /// Takes the whole card back to its state at power-on, configuration space included.

@@ -189,6 +189,11 @@ impl Config {
         }
     }
 
+    /// How many ports the card has.
+    pub(super) fn ports(&self) -> Ports {
+        self.ports
+    }
+
     /// Reads from `offset` on into `out`, and returns how many bytes it read: fewer than asked at the end.
     ///
     /// `pending` is what the interrupt status bit of the status register reads.

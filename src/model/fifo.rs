@@ -2,12 +2,14 @@
 
 //! The queue behind each direction of a port, and what it can do as the FIFO control register has it.
 
+use super::port::field;
 use super::registers::{
     FCR_ENABLE,
     FCR_TRIGGER_SHIFT,
     LSR_BI,
     LSR_FE, //
 };
+use crate::migration::stream::RecordError;
 
 /// The most characters a 16550A's FIFO holds.
 pub(super) const FIFO_LEN: usize = 16;
@@ -34,6 +36,19 @@ impl FifoControl {
         } else {
             Self(value & (FCR_ENABLE | (0x03 << FCR_TRIGGER_SHIFT)))
         }
+    }
+
+    /// The value that was written, of which this is left: what is saved.
+    pub(super) fn value(self) -> u8 {
+        self.0
+    }
+
+    /// What was saved, or an error if no write leaves it.
+    pub(super) fn restore(value: u8) -> Result<Self, RecordError> {
+        // INVARIANT: It is what a write of it leaves.
+        Some(Self::from_write(value))
+            .filter(|control| control.0 == value)
+            .ok_or(field("fcr", value, "0x0, 0x1, 0x41, 0x81 or 0xc1"))
     }
 
     /// Whether the FIFOs are enabled; otherwise the port is in 16450 mode.
@@ -146,6 +161,11 @@ impl Fifo {
     /// The oldest character, to look at or to change.
     pub(super) fn front_mut(&mut self) -> Option<&mut Character> {
         self.slots.iter_mut().take(self.len).next()
+    }
+
+    /// The queued characters, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Character> {
+        self.slots.iter().take(self.len)
     }
 
     /// Whether a queued character carries an error.

@@ -25,4 +25,5 @@
 #[path = "mod.rs"]
 mod model;
 
+pub use migdev_migration as migration;
 pub use model::*;

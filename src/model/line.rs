@@ -7,17 +7,24 @@
 
 use super::fifo::{
     Character,
-    FifoControl, //
+    FifoControl,
+    FIFO_LEN, //
 };
-use super::receiver::Receiver;
+use super::port::field;
+use super::receiver::{
+    Receiver,
+    BREAK_ERRORS, //
+};
 use super::registers::{
     FCR_CLEAR_RECEIVER,
     FCR_CLEAR_TRANSMITTER,
     LCR_BREAK,
     LCR_DLAB,
-    LCR_WORD_LENGTH, //
+    LCR_WORD_LENGTH,
+    LSR_OE, //
 };
 use super::transmitter::Transmitter;
+use crate::migration::stream::RecordError;
 
 /// Both ends of the line of one port, and what controls them.
 ///
@@ -26,6 +33,8 @@ use super::transmitter::Transmitter;
 /// - Receiver and transmitter keep to the depth of `fifo`.
 /// - After [`run`](Self::run), the transmitter holds characters only if the receiver is full and loopback mode is off,
 ///   and `broken` is set if and only if LCR's break bit is and loopback mode is off.
+/// - While `broken`, nothing has arrived since the break that began it. What that excludes is at
+///   [`check_break`](Self::check_break).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Line {
     pub(super) receiver: Receiver,
@@ -47,6 +56,74 @@ impl Line {
             control: 0,
             broken: false,
         }
+    }
+
+    /// A line as it was saved, at rest: FCR, LCR, and its two ends.
+    pub(super) fn restore(
+        receiver: Receiver,
+        transmitter: Transmitter,
+        fifo: FifoControl,
+        control: u8,
+        loopback: bool,
+    ) -> Result<Self, RecordError> {
+        let waiting = u8::try_from(transmitter.characters().len()).unwrap_or(u8::MAX);
+        if waiting > 0 && (loopback || receiver.has_room(fifo)) {
+            let allowed = "0 unless the receiver is full and mcr lacks bit 4";
+            return Err(field("tx_count", waiting, allowed));
+        }
+        // INVARIANT: Both ends were restored in this mode; that the line is at rest was checked.
+        let line = Self {
+            receiver,
+            transmitter,
+            fifo,
+            control,
+            broken: control & LCR_BREAK != 0 && !loopback,
+        };
+        line.check_break()?;
+        Ok(line)
+    }
+
+    /// Checks what a break on the line leaves in the receiver.
+    ///
+    /// When it began, the receiver had room, and the break became the newest character, or it was full and overran.
+    /// Nothing has arrived since.
+    ///
+    /// - In 16450 mode the break took the place of what was there. So the one character can only be the break, and an
+    ///   overrun is not told without it.
+    /// - In FIFO mode, if the newest character is not the break, the FIFO was full and there was an overrun. If LSR does
+    ///   not tell of it, it was read in the break, which took the errors of the then oldest character as well; a break
+    ///   that LSR tells of now was therefore the oldest later on. It is still there and the oldest, or it was read; in
+    ///   which case another was read before it, and two places at least are free.
+    fn check_break(&self) -> Result<(), RecordError> {
+        let characters = self.receiver.characters();
+        let (Some(oldest), Some(newest)) = (characters.iter().next(), characters.iter().last())
+        else {
+            return Ok(());
+        };
+        let errors = self.receiver.errors();
+        if !self.broken {
+            return Ok(());
+        }
+        if !self.fifo.enabled() {
+            if oldest.value != 0 {
+                return Err(field(
+                    "rx_value",
+                    oldest.value,
+                    "0x0 in a break in 16450 mode",
+                ));
+            }
+            if errors == LSR_OE {
+                let allowed = "0x0, 0x18 or 0x1a in a break in 16450 mode with rx_count of 1";
+                return Err(field("lsr", errors, allowed));
+            }
+        } else if newest.errors == 0 && errors == BREAK_ERRORS {
+            let free = FIFO_LEN.saturating_sub(characters.len());
+            if free == 0 || free == 1 && oldest.value != 0 {
+                let allowed = "0x0, 0x2 or 0x1a in a break that is not in the FIFO";
+                return Err(field("lsr", errors, allowed));
+            }
+        }
+        Ok(())
     }
 
     /// The mode of both ends.

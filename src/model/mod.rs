@@ -31,8 +31,10 @@ pub mod config;
 mod fifo;
 mod line;
 mod modem;
+mod port;
 mod receiver;
 mod registers;
+pub mod snapshot;
 mod transmitter;
 pub mod uart;
 

@@ -8,6 +8,7 @@
 //! The chip finds changes behind the switch that chooses between the two. So a change of mode is a change of input
 //! wherever the two sources differ, and nothing else: with OUT1 set, leaving loopback mode is a trailing edge of RI.
 
+use super::port::field;
 use super::registers::{
     MCR_BITS,
     MCR_DTR,
@@ -20,11 +21,13 @@ use super::registers::{
     MSR_DCTS,
     MSR_DDCD,
     MSR_DDSR,
+    MSR_DELTAS,
     MSR_DSR,
     MSR_INPUT_SHIFT,
     MSR_RI,
     MSR_TERI, //
 };
+use crate::migration::stream::RecordError;
 
 /// The modem lines of one port.
 ///
@@ -46,6 +49,23 @@ impl Modem {
             control: 0,
             deltas: 0,
         }
+    }
+
+    /// Modem lines as they were saved: MCR, and the changes that MSR has yet to tell.
+    pub(super) fn restore(control: u8, deltas: u8) -> Result<Self, RecordError> {
+        if control & !MCR_BITS != 0 {
+            return Err(field("mcr", control, "bits of 0x1f"));
+        }
+        if deltas & !MSR_DELTAS != 0 {
+            return Err(field("msr", deltas, "bits of 0xf"));
+        }
+        // INVARIANT: Both were checked.
+        Ok(Self { control, deltas })
+    }
+
+    /// The changes that MSR has yet to tell.
+    pub(super) fn deltas(&self) -> u8 {
+        self.deltas
     }
 
     /// MCR as it reads.

@@ -10,11 +10,16 @@ use super::fifo::{
     Fifo,
     FifoControl, //
 };
+use super::port::field;
 use super::registers::{
     LSR_DR,
     LSR_FIFO_ERROR,
     LSR_OE, //
 };
+use crate::migration::stream::RecordError;
+
+/// What a break has for errors.
+pub(super) const BREAK_ERRORS: u8 = Character::BREAK.errors;
 
 /// The receiver of one port.
 ///
@@ -22,7 +27,8 @@ use super::registers::{
 ///
 /// - `characters` holds at most as many as the mode has room for, [`FifoControl::depth`].
 /// - Its oldest character carries no errors: they have moved to `errors`.
-/// - `errors` has only the error bits of LSR set: OE, FE, BI.
+/// - A character carries no errors or those of a break, [`Character::BREAK`], and is then NUL.
+/// - `errors` has only the error bits of LSR set: OE, FE, BI; the last two only together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Receiver {
     characters: Fifo,
@@ -37,6 +43,47 @@ impl Receiver {
             characters: Fifo::new(),
             errors: 0,
         }
+    }
+
+    /// A receiver as it was saved, in `mode`: its characters, and the errors that LSR has yet to tell.
+    pub(super) fn restore(
+        characters: Fifo,
+        errors: u8,
+        mode: FifoControl,
+    ) -> Result<Self, RecordError> {
+        if !matches!(errors & !LSR_OE, 0 | BREAK_ERRORS) {
+            return Err(field("lsr", errors, "0x0, 0x2, 0x18 or 0x1a"));
+        }
+        if characters.len() > mode.depth() {
+            let count = u8::try_from(characters.len()).unwrap_or(u8::MAX);
+            return Err(field("rx_count", count, "0 or 1 in 16450 mode"));
+        }
+        for (place, character) in characters.iter().enumerate() {
+            match character.errors {
+                0 => {}
+                BREAK_ERRORS if place == 0 => {
+                    let allowed = "0x0 with the oldest character, whose errors are in lsr";
+                    return Err(field("rx_errors", BREAK_ERRORS, allowed));
+                }
+                BREAK_ERRORS if character.value == 0 => {}
+                BREAK_ERRORS => {
+                    return Err(field("rx_value", character.value, "0x0 for a break"));
+                }
+                errors => return Err(field("rx_errors", errors, "0x0 or 0x18")),
+            }
+        }
+        // INVARIANT: Each was checked; `BREAK_ERRORS` is FE and BI.
+        Ok(Self { characters, errors })
+    }
+
+    /// The characters that were not read yet.
+    pub(super) fn characters(&self) -> &Fifo {
+        &self.characters
+    }
+
+    /// The errors that LSR has yet to tell.
+    pub(super) fn errors(&self) -> u8 {
+        self.errors
     }
 
     /// Drops all characters, and their errors with them.

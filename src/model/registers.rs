@@ -109,6 +109,8 @@ pub(super) const MSR_DDSR: u8 = 0x02;
 pub(super) const MSR_TERI: u8 = 0x04;
 /// MSR: data carrier detect changed.
 pub(super) const MSR_DDCD: u8 = 0x08;
+/// MSR: the bits for changes.
+pub(super) const MSR_DELTAS: u8 = 0x0f;
 /// MSR: clear to send.
 pub(super) const MSR_CTS: u8 = 0x10;
 /// MSR: data set ready.

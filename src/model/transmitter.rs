@@ -10,10 +10,12 @@ use super::fifo::{
     Fifo,
     FifoControl, //
 };
+use super::port::field;
 use super::registers::{
     LSR_TEMT,
     LSR_THRE, //
 };
+use crate::migration::stream::RecordError;
 
 /// The transmitter of one port.
 ///
@@ -39,6 +41,34 @@ impl Transmitter {
             enabled: false,
             interrupt: false,
         }
+    }
+
+    /// A transmitter as it was saved, in `mode`: its characters, ETBEI, and whether it asserts its interrupt.
+    pub(super) fn restore(
+        characters: Fifo,
+        enabled: bool,
+        interrupt: bool,
+        mode: FifoControl,
+    ) -> Result<Self, RecordError> {
+        if characters.len() > mode.depth() {
+            let count = u8::try_from(characters.len()).unwrap_or(u8::MAX);
+            return Err(field("tx_count", count, "0 or 1 in 16450 mode"));
+        }
+        if interrupt && !(enabled && characters.is_empty()) {
+            let allowed = "0x0 unless ier has bit 1 and tx_count is 0";
+            return Err(field("thre", 1, allowed));
+        }
+        // INVARIANT: Both were checked, but for the errors.
+        Ok(Self {
+            characters,
+            enabled,
+            interrupt,
+        })
+    }
+
+    /// The characters that wait.
+    pub(super) fn characters(&self) -> &Fifo {
+        &self.characters
     }
 
     /// Whether nothing waits to be sent.

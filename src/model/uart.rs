@@ -24,8 +24,14 @@
 //!   data sheet leaves both undefined.
 //! - **OUT2 gates nothing.** That is a custom of ISA boards, not of the chip, and QEMU's card has it no more.
 
+use super::fifo::FifoControl;
 use super::line::Line;
 use super::modem::Modem;
+use super::port::{
+    field,
+    Port, //
+};
+use super::receiver::Receiver;
 use super::registers::{
     Register,
     IER_BITS,
@@ -36,6 +42,8 @@ use super::registers::{
     IIR_FIFO,
     IIR_NONE, //
 };
+use super::transmitter::Transmitter;
+use crate::migration::stream::RecordError;
 
 /// How many bytes of I/O space a port takes.
 pub const REGISTERS: usize = 8;
@@ -103,6 +111,46 @@ impl Uart {
             divisor: RESET_DIVISOR,
             scratch: 0,
         }
+    }
+
+    /// What is saved of the port.
+    pub(super) fn save(&self) -> Port {
+        Port {
+            ier: self.interrupt_enable(),
+            fcr: self.line.fifo().value(),
+            lcr: self.line.control(),
+            mcr: self.modem.control(),
+            lsr: self.line.receiver.errors(),
+            msr: self.modem.deltas(),
+            scr: self.scratch,
+            divisor: self.divisor,
+            thre: u8::from(self.line.transmitter.interrupt()),
+            receiver: self.line.receiver.characters().clone(),
+            transmitter: self.line.transmitter.characters().clone(),
+        }
+    }
+
+    /// The port of which this was saved, or an error if no accesses bring a port there.
+    pub(super) fn restore(port: Port) -> Result<Self, RecordError> {
+        if port.ier & !IER_BITS != 0 {
+            return Err(field("ier", port.ier, "bits of 0xf"));
+        }
+        if port.thre > 1 {
+            return Err(field("thre", port.thre, "0x0 or 0x1"));
+        }
+        let fifo = FifoControl::restore(port.fcr)?;
+        let modem = Modem::restore(port.mcr, port.msr)?;
+        let receiver = Receiver::restore(port.receiver, port.lsr, fifo)?;
+        let enabled = port.ier & IER_ETBEI != 0;
+        let transmitter = Transmitter::restore(port.transmitter, enabled, port.thre == 1, fifo)?;
+        // INVARIANT: `Line::restore` refuses a line that is not at rest; the bits of IER were checked.
+        Ok(Self {
+            line: Line::restore(receiver, transmitter, fifo, port.lcr, modem.loopback())?,
+            modem,
+            interrupts: port.ier & !IER_ETBEI,
+            divisor: port.divisor,
+            scratch: port.scr,
+        })
     }
 
     /// Reads the register at `offset`, of which the three low bits count.

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The card as a migration stream has it: the records CONFIG and PORT of version 1.
+//!
+//! They hold all that a guest can change, and nothing that follows from it. `Documentation/migration-stream.rst` has
+//! them byte by byte. What is loaded is a state that accesses to a card at power-on can bring about, or it is refused.
+//!
+//! The stream of a later version differs by what [`kind`](Snapshot::kind) knows of it, and by the arms that `save` and
+//! `load` have for it.
+
+use super::card::{
+    Card,
+    Ports,
+    MAX_PORTS, //
+};
+use super::config::Config;
+use super::port::{
+    self,
+    field,
+    Port, //
+};
+use super::uart::Uart;
+use crate::migration::stream::{
+    Full,
+    Kind,
+    Missing,
+    RecordError,
+    Records,
+    Snapshot,
+    MANDATORY, //
+};
+
+/// The version of the stream that a card writes, and the only one that it loads.
+pub const VERSION: u16 = 1;
+
+/// The tag of the record with the registers of configuration space that can change. It comes first.
+pub const CONFIG: u16 = 1;
+
+/// The tag of the record with the state of one port. There is one for each port, in order.
+pub const PORT: u16 = 2;
+
+/// A register of configuration space that software can change.
+pub struct Register {
+    /// Its name in the documentation.
+    pub name: &'static str,
+    /// Its offset in configuration space.
+    pub offset: usize,
+    /// Its length in bytes.
+    pub len: usize,
+    /// What it can be.
+    pub allowed: &'static str,
+}
+
+/// The fields of the record CONFIG, one after the other: the registers, as they are read.
+///
+/// The status register is not among them: software can only clear its error bits, and there is no error.
+pub const REGISTERS: [Register; 9] = [
+    register("command", 0x04, 2, "bits of 0x545"),
+    register("cache_line_size", 0x0c, 1, "anything"),
+    register("latency_timer", 0x0d, 1, "anything"),
+    register("bar0", 0x10, 4, "a multiple of the length of BAR0, plus 1"),
+    register("interrupt_line", 0x3c, 1, "anything"),
+    register("msi_control", 0x42, 2, "0x80 or 0x81"),
+    register("msi_address", 0x44, 4, "a multiple of 4"),
+    register("msi_address_upper", 0x48, 4, "anything"),
+    register("msi_data", 0x4c, 2, "anything"),
+];
+
+/// The length in bytes of the record CONFIG.
+const CONFIG_LEN: usize = 21;
+
+/// Every field of the record PORT before the characters: its name, its offset and its size in bytes.
+pub const PORT_FIELDS: [(&str, usize, usize); 12] = port::FIELDS;
+
+const fn register(
+    name: &'static str,
+    offset: usize,
+    len: usize,
+    allowed: &'static str,
+) -> Register {
+    Register {
+        name,
+        offset,
+        len,
+        allowed,
+    }
+}
+
+/// What has arrived of a card.
+///
+/// # Invariants
+///
+/// - Ports that have not arrived are in their reset state, and `arrived` is at most the number that the card has.
+pub struct Parts {
+    ports: Ports,
+    config: Option<Config>,
+    uarts: [Uart; MAX_PORTS],
+    /// How many ports have arrived.
+    arrived: u8,
+}
+
+/// The record that must come when so many ports have arrived.
+fn port_name(arrived: u8) -> &'static str {
+    match arrived {
+        0 => "PORT 0",
+        _ => "PORT 1",
+    }
+}
+
+/// The number of ports.
+fn count(ports: Ports) -> u8 {
+    match ports {
+        Ports::One => 1,
+        Ports::Two => 2,
+    }
+}
+
+impl Snapshot for Card {
+    type Parts = Parts;
+
+    fn kind(version: u16, tag: u16) -> Option<Kind> {
+        let (name, longest) = match (version, tag) {
+            (VERSION, CONFIG) => ("CONFIG", CONFIG_LEN),
+            (VERSION, PORT) => ("PORT", port::MAX_LEN),
+            _ => return None,
+        };
+        Some(Kind {
+            name,
+            flags: MANDATORY,
+            longest,
+        })
+    }
+
+    fn save(&self, version: u16, records: &mut Records<'_>) -> Result<(), Full> {
+        if version != VERSION {
+            return Err(Full);
+        }
+        let mut payload = [0; CONFIG_LEN];
+        save_config(self.config(), &mut payload);
+        records.put(CONFIG, MANDATORY, &payload)?;
+        for (index, uart) in (0..count(self.ports())).zip(self.uarts()) {
+            let mut payload = [0; port::MAX_LEN];
+            let len = uart.save().encode(index, &mut payload);
+            records.put(PORT, MANDATORY, payload.get(..len).ok_or(Full)?)?;
+        }
+        Ok(())
+    }
+
+    fn parts(&self) -> Parts {
+        Parts {
+            ports: self.ports(),
+            config: None,
+            uarts: [Uart::new(), Uart::new()],
+            arrived: 0,
+        }
+    }
+
+    fn load(parts: &mut Parts, _version: u16, tag: u16, payload: &[u8]) -> Result<(), RecordError> {
+        match tag {
+            CONFIG if parts.config.is_some() => return Err(RecordError::Duplicate),
+            CONFIG => parts.config = Some(load_config(parts.ports, payload)?),
+            _ if parts.config.is_none() => {
+                return Err(RecordError::Order { expected: "CONFIG" });
+            }
+            _ => load_port(parts, payload)?,
+        }
+        Ok(())
+    }
+
+    fn assemble(parts: &Parts) -> Result<Self, Missing> {
+        let config = parts.config.clone().ok_or(Missing { record: "CONFIG" })?;
+        if parts.arrived < count(parts.ports) {
+            return Err(Missing {
+                record: port_name(parts.arrived),
+            });
+        }
+        Ok(Self::from_parts(config, parts.uarts.clone()))
+    }
+}
+
+/// Writes the registers to `payload`.
+fn save_config(config: &Config, payload: &mut [u8; CONFIG_LEN]) {
+    let mut rest = &mut payload[..];
+    for register in &REGISTERS {
+        let Some((bytes, later)) = rest.split_at_mut_checked(register.len) else {
+            return;
+        };
+        config.read(register.offset, bytes, false);
+        rest = later;
+    }
+}
+
+/// Makes a configuration space of the registers.
+///
+/// A register can have a value if and only if it reads it back after it was written at power-on, when everything that
+/// is clearable is clear.
+fn load_config(ports: Ports, payload: &[u8]) -> Result<Config, RecordError> {
+    if payload.len() != CONFIG_LEN {
+        return Err(RecordError::Length {
+            expected: CONFIG_LEN,
+        });
+    }
+    let mut config = Config::new(ports);
+    let mut rest = payload;
+    for register in &REGISTERS {
+        let (bytes, later) = rest
+            .split_at_checked(register.len)
+            .ok_or(RecordError::Length {
+                expected: CONFIG_LEN,
+            })?;
+        config.write(register.offset, bytes);
+        let mut value = [0; 4];
+        let mut kept = [0; 4];
+        for (to, from) in value.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        if let Some(kept) = kept.get_mut(..register.len) {
+            config.read(register.offset, kept, false);
+        }
+        if kept != value {
+            return Err(RecordError::Field {
+                name: register.name,
+                value: u32::from_le_bytes(value),
+                allowed: register.allowed,
+            });
+        }
+        rest = later;
+    }
+    Ok(config)
+}
+
+/// Takes in the next port.
+fn load_port(parts: &mut Parts, payload: &[u8]) -> Result<(), RecordError> {
+    let (index, port) = Port::decode(payload)?;
+    if index >= count(parts.ports) {
+        let allowed = match parts.ports {
+            Ports::One => "0",
+            Ports::Two => "0 or 1",
+        };
+        return Err(field("index", index, allowed));
+    }
+    if index < parts.arrived {
+        return Err(RecordError::Duplicate);
+    }
+    if index > parts.arrived {
+        return Err(RecordError::Order {
+            expected: port_name(parts.arrived),
+        });
+    }
+    let uart = Uart::restore(port)?;
+    if let Some(slot) = parts.uarts.get_mut(usize::from(index)) {
+        *slot = uart;
+    }
+    parts.arrived = parts.arrived.saturating_add(1);
+    Ok(())
+}
