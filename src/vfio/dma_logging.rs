@@ -141,9 +141,8 @@ impl<T: Operations> DmaLogging<T> {
                 return Err(EINVAL);
             }
             // SAFETY: The tree is valid and has that many nodes.
-            device
-                .dma_log()
-                .start(unsafe { copy_ranges(tree, count) }?)?;
+            let ranges = unsafe { copy_ranges(tree, count) }?;
+            device.dma_log().start(ranges)?;
             // The user's wish is only a hint.
             *page_size = MIN_PAGE_SIZE.max(*page_size);
             Ok(0)
