@@ -58,3 +58,36 @@ fn count(bytes: &mut u64, chunks: &mut u64, more: usize) {
     *bytes = bytes.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
     *chunks = chunks.saturating_add(u64::from(more > 0));
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_migration_counters)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_counts_unless_it_is_empty() {
+        let mut counters = Counters::new();
+        for bytes in [0, 5, 0, 7] {
+            counters.saved(bytes);
+        }
+        counters.loaded(1);
+        assert!((counters.saved_bytes, counters.saved_chunks) == (12, 2));
+        assert!((counters.loaded_bytes, counters.loaded_chunks) == (1, 1));
+    }
+
+    #[test]
+    fn a_counter_stays_at_its_end() {
+        let mut counters = Counters {
+            saved_bytes: u64::MAX,
+            refusals: u64::MAX,
+            ..Counters::new()
+        };
+        counters.saved(1);
+        counters.refusal();
+        assert_eq!(counters.saved_bytes, u64::MAX);
+        assert_eq!(counters.refusals, u64::MAX);
+    }
+}

@@ -175,3 +175,86 @@ pub(super) fn apply<S: Snapshot>(stream: &mut Incoming<S>, device: &mut S) {
         *device = state;
     }
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_migration_data_file)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::testing::{
+        session,
+        Dial,
+        Machine,
+        VERSION, //
+    };
+    use super::super::Direction;
+    use super::*;
+
+    /// Goes to a state, and returns the number of the data file.
+    fn open<'a>(
+        machine: &mut Machine<'a>,
+        device: &Dial,
+        to: State,
+        memory: &'a mut Session<Dial>,
+    ) -> u64 {
+        match machine.set_state(device, to, |_| Some(memory)) {
+            Ok(Some(opened)) => opened.id,
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn a_device_is_moved_from_one_file_to_another() {
+        let mut memory = session(Direction::Saving);
+        let mut source = Machine::new();
+        let from = open(&mut source, &Dial(7), State::PreCopy, &mut memory);
+        let mut memory = session(Direction::Loading);
+        let (mut destination, mut device) = (Machine::new(), Dial(0));
+        let to = open(&mut destination, &device, State::Resuming, &mut memory);
+
+        let mut piece = [0; 16];
+        for state in [State::PreCopy, State::StopCopy] {
+            assert!(source.set_state(&Dial(7), state, |_| None) == Ok(None));
+            while let Ok(count @ 1..) = source.peek(from, &mut piece) {
+                source.advance(from, count);
+                let piece = piece.get(..count).unwrap_or_default();
+                assert!(destination.write(to, &mut device, piece).is_ok());
+            }
+        }
+        assert!(source.peek(from, &mut piece) == Ok(0));
+        assert_eq!(source.stop_copy_length(&VERSION, &Dial(7)), 0);
+        assert_eq!(device, Dial(7));
+        assert!(destination.set_state(&device, State::Running, |_| None) == Ok(None));
+        assert_eq!(
+            source.counters().saved_bytes,
+            destination.counters().loaded_bytes
+        );
+    }
+
+    #[test]
+    fn pre_copy_runs_out_of_bytes_with_no_message() {
+        let mut memory = session(Direction::Saving);
+        let mut machine = Machine::new();
+        let id = open(&mut machine, &Dial(7), State::PreCopy, &mut memory);
+        let info = machine.precopy_info(id);
+        assert!(info.is_ok_and(|info| info.initial_bytes > 0));
+        machine.advance(id, usize::MAX);
+        assert!(machine.peek(id, &mut [0; 8]) == Err(Error::NoMessage));
+        assert!(!machine.readiness(id).readable);
+        let info = machine.precopy_info(id);
+        assert!(info.is_ok_and(|info| info.initial_bytes == 0));
+    }
+
+    #[test]
+    fn a_file_of_an_ended_session_is_disabled() {
+        let mut memory = session(Direction::Saving);
+        let mut machine = Machine::new();
+        let id = open(&mut machine, &Dial(7), State::StopCopy, &mut memory);
+        assert!(!machine.readiness(id).disabled);
+        machine.reset();
+        assert!(machine.readiness(id).disabled);
+        assert!(machine.peek(id, &mut [0; 8]) == Err(Error::Disabled));
+        assert!(machine.write(id, &mut Dial(0), b"x") == Err(Error::Disabled));
+    }
+}

@@ -95,3 +95,34 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_migration_error)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_the_errno_that_the_interface_wants() {
+        let from = Bits::of(0b001);
+        let to = Bits::of(0b111);
+        let expected = [
+            (Error::UnknownState(8), 22),
+            (Error::DeviceState { from, to }, 22),
+            (Error::Incomplete, 22),
+            (Error::Access, 22),
+            (Error::NotPreCopy, 22),
+            (Error::Busy, 16),
+            (Error::NoMemory, 12),
+            (Error::TooLarge, 28),
+            (Error::Disabled, 19),
+            (Error::NoMessage, 42),
+            (Error::Stream(74), 74),
+        ];
+        for (error, errno) in expected {
+            assert_eq!(error.errno(), errno);
+        }
+    }
+}

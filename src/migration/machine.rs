@@ -305,3 +305,83 @@ fn new_transfer<S: Snapshot, B: DerefMut<Target = Session<S>>>(
         given_up: false,
     })
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_migration_machine)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::testing::{
+        session,
+        Dial,
+        Machine, //
+    };
+    use super::*;
+
+    #[test]
+    fn a_refused_request_changes_nothing() {
+        let mut machine = Machine::new();
+        let refused = [
+            (
+                State::Error,
+                Error::Arc {
+                    from: State::Running,
+                    to: State::Error,
+                },
+            ),
+            (State::StopCopy, Error::NoMemory),
+            (State::PreCopy, Error::NoMemory),
+            (State::Resuming, Error::NoMemory),
+        ];
+        for (to, error) in refused {
+            assert!(machine.set_state(&Dial(1), to, |_| None) == Err(error));
+            assert!(machine.state() == State::Running);
+            assert!(machine.transfer.is_none());
+            assert_eq!(machine.next_id(), 1);
+        }
+        assert_eq!(machine.counters().refusals, 4);
+        assert_eq!(machine.counters().sessions, 0);
+    }
+
+    #[test]
+    fn a_way_without_a_session_asks_for_no_memory() {
+        let mut machine = Machine::new();
+        let mut asked = false;
+        for to in [State::RunningP2p, State::Stop, State::Running, State::Stop] {
+            let done = machine.set_state(&Dial(1), to, |_| {
+                asked = true;
+                None
+            });
+            assert!(done == Ok(None));
+            assert!(machine.state() == to);
+        }
+        assert!(!asked);
+    }
+
+    #[test]
+    fn resuming_is_left_by_reset_when_nothing_has_arrived() {
+        let mut memory = session(Direction::Loading);
+        let mut machine = Machine::new();
+        let opened = machine.set_state(&Dial(1), State::Resuming, |_| Some(&mut memory));
+        assert!(opened.is_ok_and(|opened| opened.is_some()));
+        let left = machine.set_state(&Dial(1), State::Stop, |_| None);
+        assert!(left == Err(Error::Incomplete));
+        assert!(machine.state() == State::Resuming);
+        machine.reset();
+        assert!(machine.state() == State::Running);
+        assert!(machine.transfer.is_none());
+    }
+
+    #[test]
+    fn only_a_reset_leads_out_of_error() {
+        let mut machine = Machine::new();
+        machine.fail();
+        for to in State::ALL {
+            assert!(machine.set_state(&Dial(1), to, |_| None).is_err());
+            assert!(machine.state() == State::Error);
+        }
+        machine.reset();
+        assert!(machine.state() == State::Running);
+    }
+}

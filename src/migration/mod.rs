@@ -26,6 +26,9 @@ mod session;
 mod state;
 pub mod stream;
 
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod testing;
+
 pub use counters::Counters;
 pub use data_file::{
     PrecopyInfo,

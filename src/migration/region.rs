@@ -299,3 +299,104 @@ fn copy(out: &mut [u8], field: &[u8]) {
         *to = *from;
     }
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_migration_region)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::testing::{
+        session,
+        Dial,
+        Machine,
+        Section, //
+    };
+    use super::*;
+
+    /// Reads a field of 8 bytes.
+    fn field(machine: &mut Machine<'_>, section: &Section, offset: u64) -> u64 {
+        let mut out = [0xff; 8];
+        assert!(machine.region_read(section, offset, &mut out) == Ok(8));
+        u64::from_ne_bytes(out)
+    }
+
+    /// Writes `device_state`.
+    fn change<'a>(
+        machine: &mut Machine<'a>,
+        device: &mut Dial,
+        to: u32,
+        memory: Option<&'a mut Session<Dial>>,
+    ) -> Result<usize, Error> {
+        machine.region_write(device, &Section::new(), 0, &to.to_ne_bytes(), |_| memory)
+    }
+
+    #[test]
+    fn a_field_is_the_whole_of_itself() {
+        for offset in 0..=0x28 {
+            for len in 0..=16 {
+                let whole = match offset {
+                    0x00 | 0x04 => len == 4,
+                    0x08 | 0x10 | 0x18 => len == 8,
+                    _ => false,
+                };
+                assert_eq!(Field::at(offset, len).is_ok(), whole);
+            }
+        }
+    }
+
+    #[test]
+    fn an_access_to_the_data_section_ends_with_it() {
+        assert!(section(0, 4) == Ok(None));
+        assert!(section(DATA_OFFSET - 1, 4) == Ok(None));
+        assert!(section(DATA_OFFSET, 4) == Ok(Some(0..4)));
+        assert!(section(SIZE - 1, 4) == Ok(Some(DATA_SIZE - 1..DATA_SIZE)));
+        assert!(section(SIZE, 0) == Err(Error::Access));
+        assert!(section(u64::MAX, usize::MAX) == Err(Error::Access));
+    }
+
+    #[test]
+    fn a_device_is_moved_from_one_region_to_another() {
+        let (section, mut device) = (Section::new(), Dial(7));
+        let mut memory = session(Direction::Saving);
+        let mut source = Machine::new();
+        assert!(change(&mut source, &mut device, 0b011, Some(&mut memory)) == Ok(4));
+        let mut memory = session(Direction::Loading);
+        let (mut destination, mut loaded) = (Machine::new(), Dial(0));
+        assert!(change(&mut destination, &mut loaded, 0b100, Some(&mut memory)) == Ok(4));
+
+        for state in [0b011, 0b010] {
+            assert!(change(&mut source, &mut device, state, None) == Ok(4));
+            let mut pending = field(&mut source, &section, 0x08);
+            while pending > 0 {
+                assert_eq!(field(&mut source, &section, 0x08), pending);
+                assert_eq!(field(&mut source, &section, 0x10), DATA_OFFSET);
+                let size = field(&mut source, &section, 0x18);
+                // Both have the one data section, so the chunk is there already.
+                let bytes = size.to_ne_bytes();
+                let taken = destination.region_write(&mut loaded, &section, 0x18, &bytes, |_| None);
+                assert!(taken == Ok(8));
+                let left = field(&mut source, &section, 0x08);
+                assert_eq!(Some(left), pending.checked_sub(size));
+                pending = left;
+            }
+        }
+        assert_eq!(loaded, Dial(7));
+        assert!(change(&mut destination, &mut loaded, 0b001, None) == Ok(4));
+    }
+
+    #[test]
+    fn a_load_of_the_region_is_refused_once_and_then_cancelled() {
+        let (section, mut device) = (Section::new(), Dial(7));
+        let mut memory = session(Direction::Loading);
+        let mut machine = Machine::new();
+        assert!(change(&mut machine, &mut device, 0b100, Some(&mut memory)) == Ok(4));
+        let size = 8_u64.to_ne_bytes();
+        let taken = machine.region_write(&mut device, &section, 0x18, &size, |_| None);
+        assert!(taken == Err(Error::Stream(22)));
+        assert!(change(&mut machine, &mut device, 0b001, None) == Err(Error::Incomplete));
+        assert!(machine.state() == State::Resuming);
+        assert!(change(&mut machine, &mut device, 0b001, None) == Ok(4));
+        assert_eq!(device, Dial(7));
+    }
+}
