@@ -473,13 +473,13 @@ impl Reader {
         if end && record.length != 4 {
             return Err(Malformed::EndLength { record });
         }
-        // Every other record leaves room for the end, so that its own length is the one to blame.
+        // Every other record leaves room for the end, so that a stream which is too long is refused at one that is.
         let reserved = if end { 0 } else { END_LEN };
-        if record.length
-            > MAX_STREAM
-                .saturating_sub(self.total)
-                .saturating_sub(reserved)
-        {
+        let least = self
+            .total
+            .saturating_add(record.length)
+            .saturating_add(reserved);
+        if least > MAX_STREAM {
             return Err(Malformed::TooLong { record });
         }
         Ok(record)
