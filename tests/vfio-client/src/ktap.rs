@@ -56,13 +56,13 @@ macro_rules! check {
 
 /// Fails the case unless both sides are equal; says what was compared.
 macro_rules! check_eq {
-    ($got:expr, $want:expr, $($text:tt)+) => {
+    ($got:expr, $want:expr, $($text:tt)+) => {{
         let (got, want) = (&$got, &$want);
         if got != want {
             return Err($crate::ktap::Miss::Failed(format!(
                 "{}: got {:x?}, want {:x?}", format!($($text)+), got, want)));
         }
-    };
+    }};
 }
 
 /// Fails the case unless the call failed with this error.

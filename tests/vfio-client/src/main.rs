@@ -10,6 +10,7 @@ mod device;
 mod kmsg;
 mod ktap;
 mod memory;
+mod migration;
 mod serial;
 mod sysfs;
 mod tools;

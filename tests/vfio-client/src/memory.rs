@@ -117,6 +117,15 @@ impl Cliff {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
     }
 
+    /// What stands in the last `n` accessible bytes; `n` is at most a page.
+    pub fn bytes(&self, n: usize) -> Vec<u8> {
+        let mut bytes = vec![0; n];
+        let from = self.tail(n).cast::<u8>();
+        // SAFETY: tail() gives that many accessible bytes, and the new vector is not among them.
+        unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), n) };
+        bytes
+    }
+
     fn edge(&self) -> NonNull<c_void> {
         // SAFETY: the mapping is two pages long, so that one page on is still inside it.
         unsafe { self.start.byte_add(PAGE) }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-/// The types that the cases know, each with its number of serial ports.
-const PORTS: [(&str, usize); 3] = [
-    ("migdev-serial1", 1),
-    ("migdev-serial1-local", 1),
-    ("migdev-serial2", 2),
+/// The types that the cases know, each with its number of serial ports, and whether its devices migrate.
+const KINDS: [(&str, usize, bool); 3] = [
+    ("migdev-serial1", 1, true),
+    ("migdev-serial1-local", 1, false),
+    ("migdev-serial2", 2, true),
 ];
 
 /// A directory in a parent's `mdev_supported_types`.
@@ -49,9 +49,24 @@ impl MdevType {
 
     /// The number of serial ports that a device of this type has; `None` for a type that is not in the list.
     pub fn ports(&self) -> Option<usize> {
+        self.kind().map(|(_, ports, _)| *ports)
+    }
+
+    /// Whether a device of this type migrates.
+    pub fn migrates(&self) -> bool {
+        self.kind().is_some_and(|(_, _, migrates)| *migrates)
+    }
+
+    /// Another type of the same parent, by its name.
+    pub fn sibling(&self, name: &str) -> Self {
+        MdevType {
+            path: self.path.with_file_name(name),
+        }
+    }
+
+    fn kind(&self) -> Option<&'static (&'static str, usize, bool)> {
         let name = self.name();
-        let (_, ports) = PORTS.iter().find(|(known, _)| *known == name)?;
-        Some(*ports)
+        KINDS.iter().find(|(known, _, _)| *known == name)
     }
 }
 

@@ -2,7 +2,8 @@
 //! Requests that make no sense, features that are not there, and the silence of the log.
 
 use vfio_bindings::bindings::vfio::{
-    VFIO_DEVICE_FEATURE_DMA_LOGGING_START, VFIO_DEVICE_FEATURE_GET,
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_GET,
     VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, VFIO_DEVICE_FEATURE_MIGRATION,
     VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
     VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, VFIO_DEVICE_FEATURE_SET,
@@ -11,13 +12,14 @@ use vfio_bindings::bindings::vfio::{
 use super::{cases, config, irq_calls, regions, World};
 use crate::device::{request, requests};
 use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, Outcome};
+use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
 use crate::memory::Argument;
+use crate::migration::v1::Region;
 use crate::serial::CONFIG;
 
 cases![
     refuses_requests_that_it_does_not_know,
-    offers_no_migration_feature,
+    offers_no_migration_for_a_type_that_stays,
     offers_no_feature_that_it_does_not_have,
     refuses_malformed_feature_requests,
     says_nothing_in_the_log_whatever_a_user_tries,
@@ -48,14 +50,20 @@ fn refuses_requests_that_it_does_not_know(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-fn offers_no_migration_feature(world: &World<'_>) -> Outcome {
+fn offers_no_migration_for_a_type_that_stays(world: &World<'_>) -> Outcome {
+    if world.migrates() {
+        skip!("the type migrates");
+    }
     let device = world.open()?;
     for feature in [
         VFIO_DEVICE_FEATURE_MIGRATION,
         VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
         VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
     ] {
-        for how in [0, VFIO_DEVICE_FEATURE_GET] {
+        for how in [0, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET] {
             check_errno!(
                 device.probe_feature(feature, how),
                 ENOTTY,
@@ -63,6 +71,10 @@ fn offers_no_migration_feature(world: &World<'_>) -> Outcome {
             );
         }
     }
+    check!(
+        Region::find(&device)?.is_none(),
+        "it has a migration region"
+    );
     Ok(())
 }
 
@@ -71,8 +83,7 @@ fn offers_no_feature_that_it_does_not_have(world: &World<'_>) -> Outcome {
     for feature in [
         VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
         VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
-        VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-        13,
+        100,
         1000,
         0xffff,
     ] {

@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 
 use crate::device::{Access, Device};
-use crate::ktap::Outcome;
+use crate::ktap::{skip, Miss, Outcome};
 use crate::sysfs::Mdev;
 
 mod config;
@@ -12,6 +12,7 @@ mod hostile;
 mod interrupts;
 mod irq_calls;
 mod lifecycle;
+mod migration;
 mod msi;
 mod regions;
 mod reset;
@@ -37,6 +38,34 @@ impl World<'_> {
     /// What the calls on the way answer.
     pub fn open(&self) -> Result<Device, Errno> {
         Device::open(self.mdev.path(), self.access)
+    }
+
+    /// Whether the device migrates.
+    pub fn migrates(&self) -> bool {
+        self.mdev.kind().migrates()
+    }
+
+    /// Opens the device; skips the case for one that does not migrate.
+    ///
+    /// # Errors
+    ///
+    /// What the calls on the way answer.
+    pub fn open_migratable(&self) -> Result<Device, Miss> {
+        if !self.migrates() {
+            skip!("the type does not migrate");
+        }
+        Ok(self.open()?)
+    }
+
+    /// Makes another device of the same type and opens it the same way.
+    ///
+    /// # Errors
+    ///
+    /// What the calls on the way answer.
+    pub fn another(&self) -> Result<(Mdev, Device), Errno> {
+        let mdev = Mdev::create(self.mdev.kind())?;
+        let device = Device::open(mdev.path(), self.access)?;
+        Ok((mdev, device))
     }
 
     /// The number of serial ports.
@@ -85,5 +114,6 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static Case)> {
         ("stress", stress::CASES),
     ]
     .into_iter()
+    .chain(migration::groups())
     .flat_map(|(group, cases)| cases.iter().map(move |case| (group, case)))
 }

@@ -10,18 +10,21 @@ use nix::sys::eventfd::EventFd;
 use vfio_bindings::bindings::vfio::{
     VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSI_IRQ_INDEX as MSI,
 };
-use vfio_ioctls::{VfioContainer, VfioDevice, VfioIommufd, VfioOps};
+use vfio_ioctls::{DmaLoggingRange, VfioContainer, VfioDevice, VfioError, VfioIommufd, VfioOps};
 
 use super::{cases, World};
 use crate::device::Access;
-use crate::ktap::{check_eq, Miss, Outcome};
+use crate::ktap::{check, check_eq, skip, Miss, Outcome};
 use crate::memory::{Cliff, PAGE};
+use crate::migration::v2;
 use crate::serial::{BAR0, CONFIG, SCR};
+use crate::sysfs::Mdev;
 
 cases![
     serves_the_client_of_rust_vmm,
     lets_that_client_map_memory,
-    offers_that_client_no_migration,
+    migrates_for_that_client,
+    logs_dma_for_that_client,
 ];
 
 fn failed(error: impl std::fmt::Display) -> Miss {
@@ -95,10 +98,64 @@ fn lets_that_client_map_memory(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
-fn offers_that_client_no_migration(world: &World<'_>) -> Outcome {
-    let support = open(world)?.query_migration_support().map_err(failed)?;
-    check_eq!(support, None, "migration flags");
+fn migrates_for_that_client(world: &World<'_>) -> Outcome {
+    let source = open(world)?;
+    let flags = source.query_migration_support().map_err(failed)?;
+    if !world.migrates() {
+        check_eq!(flags, None, "migration flags");
+        return Ok(());
+    }
+    check_eq!(flags, Some(7), "migration flags");
+    source.region_write(BAR0, &[0x2b], SCR);
+    source.set_migration_state(v2::PRE_COPY).map_err(failed)?;
+    let first = source.mig_get_precopy_info().map_err(failed)?.initial_bytes;
+    let mut head = vec![0; first as usize];
+    let count = source.read_migration_data(&mut head).map_err(failed)?;
+    check_eq!(count, head.len(), "count of what pre-copy gave");
+    source.set_migration_state(v2::STOP_COPY).map_err(failed)?;
+    let left = source.get_mig_data_size().map_err(failed)?;
+    let rest = source.read_migration_data_to_end().map_err(failed)?;
+    check_eq!(rest.len() as u64, left, "length of what stop-copy gave");
+    source.set_migration_state(v2::STOP).map_err(failed)?;
+
+    let mdev = Mdev::create(world.mdev.kind())?;
+    let destination = VfioDevice::new(mdev.path(), space(world)?).map_err(failed)?;
+    destination
+        .set_migration_state(v2::RESUMING)
+        .map_err(failed)?;
+    destination.write_migration_data(&head).map_err(failed)?;
+    destination.write_migration_data(&rest).map_err(failed)?;
+    destination
+        .set_migration_state(v2::RUNNING)
+        .map_err(failed)?;
+    let state = destination.get_migration_state().map_err(failed)?;
+    check_eq!(state, v2::RUNNING, "state at the destination");
+    let mut scratch = [0];
+    destination.region_read(BAR0, &mut scratch, SCR);
+    check_eq!(scratch, [0x2b], "scratch at the destination");
     Ok(())
+}
+
+fn logs_dma_for_that_client(world: &World<'_>) -> Outcome {
+    let device = open(world)?;
+    let range = DmaLoggingRange {
+        iova: 0x10_0000,
+        length: 0x10_0000,
+    };
+    let started = device.start_dma_logging(4096, &[range]);
+    if !world.migrates() {
+        check!(started.is_err(), "a type that stays logs: {started:?}");
+        return Ok(());
+    }
+    let page_size = started.map_err(failed)?;
+    let bitmap = match device.report_dma_logging(range, page_size) {
+        Err(VfioError::VfioDeviceFeature(error)) if error.errno() == libc::EOPNOTSUPP => {
+            skip!("the kernel is built without CONFIG_IOMMUFD_DRIVER");
+        }
+        report => report.map_err(failed)?,
+    };
+    check_eq!(bitmap, [0; 4], "the bitmap");
+    device.stop_dma_logging().map_err(failed)
 }
 
 /// One eventfd twice: as ours, and as the type of the crate's interface.

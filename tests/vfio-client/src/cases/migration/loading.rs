@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The data file of a device whose state is loaded.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::uio::{pread, pwrite};
+use nix::unistd::{lseek, Whence};
+
+use super::super::{cases, World};
+use crate::device::{ioctl, request, requests, Device};
+use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
+use crate::memory::{Argument, Cliff};
+use crate::migration::guest;
+use crate::migration::v2::{self, RESUMING, RUNNING, RUNNING_P2P, STATES, STOP, STOP_COPY};
+use crate::serial::{config16, CONFIG, INTERRUPT_LINE};
+
+cases![
+    loads_a_stream_in_pieces_of_any_size,
+    is_a_file_to_write_and_nothing_else,
+    can_always_be_written_as_poll_has_it,
+    takes_nothing_from_a_buffer_that_is_not_there,
+    refuses_to_leave_with_an_incomplete_stream,
+    applies_nothing_before_the_stream_is_complete,
+    is_aborted_by_a_reset,
+    refuses_what_follows_the_end,
+    keeps_what_is_written_to_configuration_after_the_stream,
+    takes_each_byte_once_from_two_writers,
+    loads_again_and_again,
+];
+
+/// A stream of a card in a scene, from a device of the same type that is as after a reset now.
+fn stream_of(device: &Device, ports: usize, scene: usize) -> Result<Vec<u8>, Errno> {
+    guest::play(device, ports, scene)?;
+    let stream = v2::save(device)?;
+    device.reset()?;
+    Ok(stream)
+}
+
+/// Checks that the device runs with what was saved of that scene.
+fn plays(world: &World<'_>, device: &Device, scene: usize, when: &str) -> Outcome {
+    check_eq!(v2::state(device)?, RUNNING, "state {when}");
+    let got = guest::examine(device, world.ports())?;
+    device.reset()?;
+    guest::play(device, world.ports(), scene)?;
+    guest::same(&got, &guest::examine(device, world.ports())?, when)?;
+    Ok(device.reset()?)
+}
+
+fn loads_a_stream_in_pieces_of_any_size(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    for piece in [1, 2, 3, 7, 15, 16, 17, 64, 255, 256, 257, 4096] {
+        let file = v2::open(&device, RESUMING)?;
+        file.feed(&stream, piece)?;
+        v2::set(&device, RUNNING)?;
+        plays(world, &device, 1, &format!("after pieces of {piece}"))?;
+    }
+    Ok(())
+}
+
+fn is_a_file_to_write_and_nothing_else(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    let file = v2::open(&device, RESUMING)?;
+    let mut buffer = [0; 8];
+    check_errno!(file.read(&mut buffer), EBADF, "a read");
+    check_errno!(pread(file.fd(), &mut buffer, 0), ESPIPE, "pread");
+    check_errno!(pwrite(file.fd(), &stream, 0), ESPIPE, "pwrite");
+    for whence in [Whence::SeekSet, Whence::SeekCur, Whence::SeekEnd] {
+        check_errno!(lseek(file.fd(), 0, whence), ESPIPE, "lseek {whence:?}");
+    }
+    for number in [requests::RESET, requests::FEATURE, request(0), request(22)] {
+        let call = ioctl(file.fd(), number, &mut Argument::words(&[64]));
+        check_errno!(call, ENOTTY, "request {number:#x}");
+    }
+    check_eq!(file.write(&[])?, 0, "a write of nothing");
+    file.feed(&stream, 4096)?;
+    v2::set(&device, RUNNING)?;
+    plays(world, &device, 1, "after all that")
+}
+
+fn can_always_be_written_as_poll_has_it(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    let file = v2::open(&device, RESUMING)?;
+    for part in stream.chunks(100) {
+        let events = file.events(Duration::ZERO)?;
+        check!(
+            events.contains(PollFlags::POLLOUT),
+            "before a part: {events:?}"
+        );
+        file.feed(part, 100)?;
+    }
+    v2::set(&device, STOP)?;
+    check!(
+        !file.events(Duration::ZERO)?.is_empty(),
+        "silent once cut off"
+    );
+    check_errno!(file.write(&[0]), ENODEV, "a write once cut off");
+    Ok(())
+}
+
+fn takes_nothing_from_a_buffer_that_is_not_there(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    let file = v2::open(&device, RESUMING)?;
+    let (mut cliff, mut at) = (Cliff::new()?, 0);
+    for (length, valid) in [(1, 0), (64, 0), (64, 10), (stream.len(), 63)] {
+        cliff.put(&stream[at..at + valid]);
+        match file.write_cliff(length, &cliff, valid) {
+            Err(Errno::EFAULT) => {}
+            // What was there may be taken, if that is said.
+            Ok(count) if count <= valid => at += count,
+            other => check!(false, "a write of {length} from {valid} bytes: {other:?}"),
+        }
+    }
+    file.feed(&stream[at..], 4096)?;
+    v2::set(&device, RUNNING)?;
+    plays(world, &device, 1, "after faults")
+}
+
+fn refuses_to_leave_with_an_incomplete_stream(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    for part in [0, 1, 16, stream.len() / 2, stream.len() - 1] {
+        let file = v2::open(&device, RESUMING)?;
+        file.feed(&stream[..part], 4096)?;
+        for state in STATES.into_iter().filter(|state| *state != RESUMING) {
+            check_errno!(
+                v2::set(&device, state),
+                EINVAL,
+                "to {state} after {part} bytes"
+            );
+            check_eq!(v2::state(&device)?, RESUMING, "state after that");
+        }
+        // What was refused has changed nothing: the rest may still come.
+        file.feed(&stream[part..], 4096)?;
+        v2::set(&device, RUNNING)?;
+        plays(world, &device, 1, &format!("after a rest from {part} on"))?;
+    }
+    Ok(())
+}
+
+fn applies_nothing_before_the_stream_is_complete(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    guest::play(&device, world.ports(), 5)?;
+    let want = guest::glance(&device, world.ports())?;
+    let file = v2::open(&device, RESUMING)?;
+    for (at, byte) in stream.iter().enumerate() {
+        let seen = guest::glance(&device, world.ports())?;
+        guest::same(&seen, &want, &format!("after {at} bytes"))?;
+        file.feed(&[*byte], 1)?;
+    }
+    let seen = guest::glance(&device, world.ports())?;
+    check!(seen != want, "the whole stream changed nothing");
+    v2::set(&device, RUNNING)?;
+    plays(world, &device, 1, "after it all")
+}
+
+fn is_aborted_by_a_reset(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    for part in [0, 10, stream.len() - 1, stream.len()] {
+        let file = v2::open(&device, RESUMING)?;
+        file.feed(&stream[..part], 4096)?;
+        device.reset()?;
+        check_errno!(file.write(&[0]), ENODEV, "a write after the reset");
+        plays(world, &device, 0, &format!("after a reset at {part}"))?;
+    }
+    Ok(())
+}
+
+fn refuses_what_follows_the_end(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    for piece in [1, stream.len(), stream.len() + 1] {
+        let file = v2::open(&device, RESUMING)?;
+        let more = [&stream[..], &[0]].concat();
+        check_errno!(
+            file.feed(&more, piece),
+            EINVAL,
+            "a byte after the end, by {piece}"
+        );
+        check_errno!(file.write(&stream), EINVAL, "another stream behind it");
+        check_errno!(v2::set(&device, RUNNING), EINVAL, "to run with that");
+        device.reset()?;
+    }
+    plays(world, &device, 0, "after that")
+}
+
+fn keeps_what_is_written_to_configuration_after_the_stream(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    let file = v2::open(&device, RESUMING)?;
+    file.feed(&stream, 4096)?;
+    device.put(CONFIG, INTERRUPT_LINE, &[0x77])?;
+    device.put(CONFIG, 0x4c, &0x1234_u16.to_le_bytes())?;
+    for state in [STOP, RUNNING_P2P, RUNNING] {
+        v2::set(&device, state)?;
+        check_eq!(
+            device.get::<1>(CONFIG, INTERRUPT_LINE)?,
+            [0x77],
+            "line in {state}"
+        );
+        check_eq!(config16(&device, 0x4c)?, 0x1234, "message data in {state}");
+    }
+    // And the next one saves what was written.
+    let next = v2::save(&device)?;
+    check!(next != stream, "the write is not in the next stream");
+    device.reset()?;
+    v2::load(&device, &next)?;
+    check_eq!(
+        device.get::<1>(CONFIG, INTERRUPT_LINE)?,
+        [0x77],
+        "line after another move"
+    );
+    Ok(())
+}
+
+fn takes_each_byte_once_from_two_writers(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports(), 1)?;
+    for round in 0..16 {
+        let file = v2::open(&device, RESUMING)?;
+        let next = AtomicUsize::new(0);
+        // Both give a whole stream in even rounds; in odd ones the bytes of one, whoever is next.
+        let writer = || {
+            let mut taken = 0;
+            if round % 2 == 0 {
+                return file.feed(&stream, stream.len()).is_ok();
+            }
+            loop {
+                let at = next.fetch_add(1, Ordering::SeqCst);
+                match stream.get(at).map(|byte| file.write(&[*byte])) {
+                    Some(Ok(1)) => taken += 1,
+                    Some(_) => return false,
+                    None => return taken > 0,
+                }
+            }
+        };
+        let [first, second] = std::thread::scope(|scope| {
+            [scope.spawn(writer), scope.spawn(writer)].map(|writer| writer.join().unwrap_or(false))
+        });
+        check!(
+            round % 2 == 1 || !(first && second),
+            "two whole streams were taken"
+        );
+        match v2::set(&device, RUNNING) {
+            Ok(_) => plays(world, &device, 1, "after two writers")?,
+            Err(Errno::EINVAL) => {
+                device.reset()?;
+                plays(world, &device, 0, "after two writers that were refused")?;
+            }
+            Err(errno) => return Err(Miss::from(errno)),
+        }
+    }
+    Ok(())
+}
+
+fn loads_again_and_again(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let mut stream = stream_of(&device, world.ports(), 1)?;
+    for round in 0..20 {
+        v2::load(&device, &stream)?;
+        let file = v2::open(&device, STOP_COPY)?;
+        let again = file.drain(4096)?;
+        check_eq!(again, stream, "the stream of round {round}");
+        stream = again;
+        // On without a reset: what is loaded replaces all that was.
+        guest::play(&device, world.ports(), 1 + round % 5)?;
+    }
+    v2::load(&device, &stream)?;
+    plays(world, &device, 1, "after twenty moves")
+}

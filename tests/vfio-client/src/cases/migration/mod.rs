@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The promises of migration: of each protocol by itself, of both together, and of what passes through them.
+
+use super::Case;
+
+mod dma_logging;
+mod loading;
+mod region;
+mod region_transfer;
+mod saving;
+mod states;
+
+/// The groups of cases, each with its name.
+pub fn groups() -> impl Iterator<Item = (&'static str, &'static [Case])> {
+    [
+        ("migration_states", states::CASES),
+        ("migration_saving", saving::CASES),
+        ("migration_loading", loading::CASES),
+        ("migration_region", region::CASES),
+        ("migration_region_transfer", region_transfer::CASES),
+        ("dma_logging", dma_logging::CASES),
+    ]
+    .into_iter()
+}
