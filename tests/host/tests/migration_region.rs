@@ -126,6 +126,9 @@ fn reserved_bits_are_kept_by_what_is_granted_and_dropped_by_a_reset() {
     // Another way to change the state is no reason to forget them.
     bench.set_state(State::Running).unwrap();
     assert_eq!(bench.device_state(), 0x8000_0001);
+    bench.set_device_state(0xff00_0001).unwrap();
+    bench.set_state(State::Stop).unwrap();
+    assert_eq!(bench.device_state(), 0xff00_0000);
     bench.machine.reset();
     assert_eq!(bench.device_state(), 0b001);
 }
@@ -385,11 +388,18 @@ fn a_refusal_surfaces_on_the_write_of_the_length_and_stays() {
 
 #[test]
 fn what_follows_the_end_in_the_same_chunk_refuses_all_of_it() {
-    let mut bench = Bench::in_device_state(0b100);
-    let mut stream = Board::new(7).stream();
-    stream.resize(stream.len().next_multiple_of(CHUNK) + 1, 0);
-    assert_eq!(bench.deliver(&stream), Err(Error::Stream(22)));
-    assert_eq!(bench.board, Board::new(1));
+    let stream = Board::new(7).stream();
+    // However much has come before, and wherever the end falls in the pieces in which a chunk is read.
+    for before in [0, 1, stream.len() % CHUNK, stream.len() - 1] {
+        let mut bench = Bench::in_device_state(0b100);
+        let (first, rest) = stream.split_at(before);
+        if before > 0 {
+            bench.deliver(first).unwrap();
+        }
+        let chunk = [rest, &[0]].concat();
+        assert_eq!(bench.deliver(&chunk), Err(Error::Stream(22)));
+        assert_eq!(bench.board, Board::new(1));
+    }
 }
 
 #[test]

@@ -13,8 +13,19 @@ use migdev_migration::{
         next,
         Effect, //
     },
+    stream::{
+        Full,
+        Kind,
+        Missing,
+        RecordError,
+        Records,
+        Snapshot,
+        MANDATORY, //
+    },
     Direction,
     Error,
+    Migration,
+    Session,
     State,
     State::{
         PreCopy,
@@ -26,7 +37,13 @@ use migdev_migration::{
         StopCopy, //
     }, //
 };
-use migration_support::Bench;
+use migration_support::{
+    crc32c,
+    room,
+    Bench,
+    Board,
+    VERSION, //
+};
 
 /// The arcs that the UAPI describes for a device with all three features.
 const ARCS: [(State, State); 15] = [
@@ -220,7 +237,6 @@ fn without_memory_nothing_changes() {
 
 #[test]
 fn a_session_of_the_wrong_direction_is_no_memory() {
-    use migration_support::room;
     for (to, wrong) in [(PreCopy, Direction::Loading), (Resuming, Direction::Saving)] {
         let mut bench = Bench::new(1);
         let other = room(true, &bench.board);
@@ -275,4 +291,50 @@ fn a_number_that_is_no_state_is_refused() {
         assert_eq!(State::try_from(number), Err(Error::UnknownState(number)));
     }
     assert_eq!(State::try_from(u32::MAX).map_err(Error::errno), Err(22));
+}
+
+/// A device whose state does not fit a stream.
+struct Giant;
+
+impl Snapshot for Giant {
+    type Parts = ();
+
+    fn kind(_: u16, _: u16) -> Option<Kind> {
+        None
+    }
+
+    fn save(&self, _: u16, records: &mut Records<'_>) -> Result<(), Full> {
+        for tag in 1..=20 {
+            records.put(tag, MANDATORY, &[0; 200])?;
+        }
+        Ok(())
+    }
+
+    fn parts(&self) {}
+
+    fn load(_: &mut (), _: u16, _: u16, _: &[u8]) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn assemble(_: &()) -> Result<Self, Missing> {
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_device_that_cannot_be_saved_stays_where_it_is() {
+    let room = |_| Some(Box::new(Session::saving(&VERSION, crc32c)));
+    for state in [Running, RunningP2p, Stop, PreCopy, PreCopyP2p] {
+        let mut machine = Migration::new();
+        let opened = machine.set_state(&Giant, state, room).unwrap();
+        let done = machine.set_state(&Giant, StopCopy, room);
+        assert_eq!(done, Err(Error::TooLarge), "{state}");
+        assert_eq!(machine.state(), state);
+        if let Some(opened) = opened {
+            // The session goes on, and what is in it is what was in it.
+            let mut head = [0; 4096];
+            assert_eq!(machine.peek(opened.id, &mut head), Ok(Board::head()));
+        }
+        assert_eq!(machine.counters().refusals, 1);
+    }
 }
