@@ -68,7 +68,7 @@ impl Line {
     ) -> Result<Self, RecordError> {
         let waiting = u8::try_from(transmitter.characters().len()).unwrap_or(u8::MAX);
         if waiting > 0 && (loopback || receiver.has_room(fifo)) {
-            let allowed = "0 unless the receiver is full and mcr lacks bit 4";
+            let allowed = "0x0 unless the receiver is full and mcr lacks bit 4";
             return Err(field("tx_count", waiting, allowed));
         }
         // INVARIANT: Both ends were restored in this mode; that the line is at rest was checked.
@@ -113,7 +113,7 @@ impl Line {
                 ));
             }
             if errors == LSR_OE {
-                let allowed = "0x0, 0x18 or 0x1a in a break in 16450 mode with rx_count of 1";
+                let allowed = "0x0, 0x18 or 0x1a in a break in 16450 mode with an rx_count of 0x1";
                 return Err(field("lsr", errors, allowed));
             }
         } else if newest.errors == 0 && errors == BREAK_ERRORS {

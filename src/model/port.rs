@@ -116,7 +116,7 @@ impl Port {
             *fixed;
         for (name, count) in [("rx_count", rx_count), ("tx_count", tx_count)] {
             if usize::from(count) > FIFO_LEN {
-                return Err(field(name, count, "0 to 16"));
+                return Err(field(name, count, "0x0 to 0x10"));
             }
         }
         let received_len = usize::from(rx_count).saturating_mul(2);
@@ -150,5 +150,93 @@ impl Port {
             port.transmitter.push(Character::good(*value));
         }
         Ok((index, port))
+    }
+}
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_model_port)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::registers::LSR_OE;
+    use super::super::uart::Uart;
+    use super::*;
+
+    /// A port with FIFOs that are full, the second character a break, and an overrun.
+    fn busy() -> Uart {
+        let mut uart = Uart::new();
+        uart.write(3, 0x03);
+        uart.write(2, 0xc1);
+        uart.write(0, b'a');
+        uart.write(3, 0x43);
+        uart.write(3, 0x03);
+        for value in 0..30 {
+            uart.write(0, value);
+        }
+        uart.write(3, 0x43);
+        uart
+    }
+
+    #[test]
+    fn the_fields_follow_one_another() {
+        let mut at = 0;
+        for (_, offset, size) in FIELDS {
+            assert_eq!(offset, at);
+            at += size;
+        }
+        assert_eq!(at, FIXED_LEN);
+    }
+
+    #[test]
+    fn what_is_saved_is_what_is_restored() {
+        for uart in [Uart::new(), busy()] {
+            let saved = uart.save();
+            let mut payload = [0; MAX_LEN];
+            let len = saved.encode(1, &mut payload);
+            let decoded = Port::decode(&payload[..len]);
+            assert_eq!(decoded, Ok((1, saved.clone())));
+            assert_eq!(Uart::restore(saved), Ok(uart));
+        }
+    }
+
+    #[test]
+    fn full_fifos_take_the_greatest_length() {
+        let mut payload = [0; MAX_LEN];
+        assert_eq!(busy().save().encode(0, &mut payload), MAX_LEN);
+        assert_eq!(payload[5], LSR_OE);
+        assert_eq!(payload[13..17], [b'a', 0, 0, 0x18]);
+        assert_eq!(
+            payload[45..],
+            [14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29]
+        );
+    }
+
+    #[test]
+    fn a_payload_of_another_length_is_refused() {
+        let mut payload = [0; MAX_LEN];
+        busy().save().encode(0, &mut payload);
+        for len in FIXED_LEN..MAX_LEN {
+            let expected = MAX_LEN;
+            assert_eq!(
+                Port::decode(&payload[..len]),
+                Err(RecordError::Length { expected })
+            );
+        }
+        let expected = FIXED_LEN;
+        assert_eq!(
+            Port::decode(&payload[..FIXED_LEN - 1]),
+            Err(RecordError::Length { expected })
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_not_at_rest_is_refused() {
+        let mut saved = busy().save();
+        saved.receiver.pop();
+        assert!(Uart::restore(saved).is_err());
+        let mut saved = busy().save();
+        saved.mcr = 0x10;
+        assert!(Uart::restore(saved).is_err());
     }
 }

@@ -56,7 +56,7 @@ impl Receiver {
         }
         if characters.len() > mode.depth() {
             let count = u8::try_from(characters.len()).unwrap_or(u8::MAX);
-            return Err(field("rx_count", count, "0 or 1 in 16450 mode"));
+            return Err(field("rx_count", count, "0x0 or 0x1 in 16450 mode"));
         }
         for (place, character) in characters.iter().enumerate() {
             match character.errors {

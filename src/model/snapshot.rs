@@ -234,8 +234,8 @@ fn load_port(parts: &mut Parts, payload: &[u8]) -> Result<(), RecordError> {
     let (index, port) = Port::decode(payload)?;
     if index >= count(parts.ports) {
         let allowed = match parts.ports {
-            Ports::One => "0",
-            Ports::Two => "0 or 1",
+            Ports::One => "0x0",
+            Ports::Two => "0x0 or 0x1",
         };
         return Err(field("index", index, allowed));
     }
@@ -253,4 +253,102 @@ fn load_port(parts: &mut Parts, payload: &[u8]) -> Result<(), RecordError> {
     }
     parts.arrived = parts.arrived.saturating_add(1);
     Ok(())
+}
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_model_snapshot)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::*;
+
+    /// Whether a register that is saved holds byte `offset` of configuration space.
+    fn is_saved(offset: usize) -> bool {
+        REGISTERS
+            .iter()
+            .any(|register| (register.offset..register.offset + register.len).contains(&offset))
+    }
+
+    #[test]
+    fn the_registers_fill_the_record() {
+        let len: usize = REGISTERS.iter().map(|register| register.len).sum();
+        assert_eq!(len, CONFIG_LEN);
+    }
+
+    #[test]
+    fn every_register_that_software_can_change_is_saved() {
+        for ports in [Ports::One, Ports::Two] {
+            let reset = Config::new(ports);
+            for offset in 0..Card::CONFIG_LEN {
+                let mut config = Config::new(ports);
+                config.write(offset, &[0xff]);
+                assert!(config == reset || is_saved(offset));
+                config.write(offset, &[0x00]);
+                assert!(config == reset || is_saved(offset));
+            }
+        }
+    }
+
+    #[test]
+    fn a_configuration_space_is_made_of_what_was_saved() {
+        for ports in [Ports::One, Ports::Two] {
+            for byte in [0x00, 0xff, 0xa5, 0x5a] {
+                let mut config = Config::new(ports);
+                config.write(0, &[byte; Card::CONFIG_LEN]);
+                let mut payload = [0; CONFIG_LEN];
+                save_config(&config, &mut payload);
+                assert!(load_config(ports, &payload) == Ok(config));
+            }
+        }
+    }
+
+    #[test]
+    fn a_bit_that_software_cannot_change_is_refused() {
+        let reset = Config::new(Ports::Two);
+        let mut payload = [0; CONFIG_LEN];
+        save_config(&reset, &mut payload);
+        let mut changeable = 0;
+        for bit in 0..CONFIG_LEN * 8 {
+            let mut payload = payload;
+            payload[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(config) = load_config(Ports::Two, &payload) {
+                assert!(config != reset);
+                changeable += 1;
+            }
+        }
+        // Command 5, cache line size and latency timer 16, BAR0 28, interrupt line 8, MSI 1, 30, 32 and 16.
+        assert_eq!(changeable, 5 + 16 + 28 + 8 + 1 + 30 + 32 + 16);
+    }
+
+    #[test]
+    fn a_card_that_lacks_a_record_is_not_made() {
+        let card = Card::new(Ports::Two);
+        let mut parts = card.parts();
+        let missing = |record| Err(Missing { record });
+        assert_eq!(Card::assemble(&parts), missing("CONFIG"));
+        let mut payload = [0; CONFIG_LEN];
+        save_config(card.config(), &mut payload);
+        assert_eq!(Card::load(&mut parts, VERSION, CONFIG, &payload), Ok(()));
+        for (index, record) in [(0, "PORT 0"), (1, "PORT 1")] {
+            assert_eq!(Card::assemble(&parts), missing(record));
+            let mut payload = [0; port::MAX_LEN];
+            let len = Uart::new().save().encode(index, &mut payload);
+            assert_eq!(
+                Card::load(&mut parts, VERSION, PORT, &payload[..len]),
+                Ok(())
+            );
+        }
+        assert_eq!(Card::assemble(&parts), Ok(card));
+    }
+
+    #[test]
+    fn no_version_but_the_first_is_known() {
+        for version in [0, 2, u16::MAX] {
+            assert_eq!(Card::kind(version, CONFIG), None);
+            assert_eq!(Card::kind(version, PORT), None);
+        }
+        assert_eq!(Card::kind(VERSION, 0), None);
+        assert_eq!(Card::kind(VERSION, 3), None);
+    }
 }

@@ -52,10 +52,10 @@ impl Transmitter {
     ) -> Result<Self, RecordError> {
         if characters.len() > mode.depth() {
             let count = u8::try_from(characters.len()).unwrap_or(u8::MAX);
-            return Err(field("tx_count", count, "0 or 1 in 16450 mode"));
+            return Err(field("tx_count", count, "0x0 or 0x1 in 16450 mode"));
         }
         if interrupt && !(enabled && characters.is_empty()) {
-            let allowed = "0x0 unless ier has bit 1 and tx_count is 0";
+            let allowed = "0x0 unless ier has bit 1 and tx_count is 0x0";
             return Err(field("thre", 1, allowed));
         }
         // INVARIANT: Both were checked, but for the errors.

@@ -245,3 +245,183 @@ fn recognise<S: Snapshot>(version: u16, record: Record) -> Result<Option<(Record
         Some(kind) => Ok(Some((record, kind))),
     }
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_stream_incoming)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::{
+        testing::{
+            crc32c,
+            version,
+            Lamp,
+            COLOUR,
+            LAMP,
+            SWITCH,
+            VERSION, //
+        },
+        Full,
+        Outgoing,
+        Records, //
+    };
+    use super::*;
+
+    const LEN: usize = 256;
+
+    /// A stream of `mine` with these records, and its length.
+    fn stream<S: Snapshot>(mine: &Version<'_>, device: &S) -> ([u8; LEN], usize) {
+        let mut bytes = [0; LEN];
+        let mut stream = Outgoing::new(mine, crc32c);
+        let sealed = stream.seal(device);
+        assert_eq!(sealed, Ok(()));
+        let length = stream.peek(&mut bytes);
+        (bytes, length)
+    }
+
+    /// Loads a stream into a lamp: the errno, or the lamp.
+    fn load(bytes: &[u8], size: usize) -> Result<Option<Lamp>, i32> {
+        let mut incoming = Incoming::new(VERSION, &LAMP, crc32c);
+        for piece in bytes.chunks(size) {
+            incoming.push(piece)?;
+        }
+        Ok(incoming.take())
+    }
+
+    /// A device that writes what the test wants.
+    struct Scripted([Option<(u16, u16, &'static [u8])>; 4]);
+
+    impl Snapshot for Scripted {
+        type Parts = ();
+
+        fn kind(_version: u16, _tag: u16) -> Option<Kind> {
+            None
+        }
+
+        fn save(&self, _version: u16, records: &mut Records<'_>) -> Result<(), Full> {
+            for (tag, flags, payload) in self.0.iter().flatten() {
+                records.put(*tag, *flags, payload)?;
+            }
+            Ok(())
+        }
+
+        fn parts(&self) {}
+
+        fn load(_: &mut (), _: u16, _: u16, _: &[u8]) -> Result<(), RecordError> {
+            Ok(())
+        }
+
+        fn assemble(_parts: &()) -> Result<Self, Missing> {
+            Ok(Self([None; 4]))
+        }
+    }
+
+    /// What becomes of a stream in version `writes` with these records.
+    fn load_records(
+        writes: u32,
+        records: [Option<(u16, u16, &'static [u8])>; 4],
+    ) -> Result<Option<Lamp>, i32> {
+        let (bytes, length) = stream(&version("migdev", writes), &Scripted(records));
+        load(&bytes[..length], LEN)
+    }
+
+    const ON: (u16, u16, &[u8]) = (SWITCH, MANDATORY, &[1]);
+
+    #[test]
+    fn what_is_saved_is_what_is_loaded_in_each_version() {
+        let lamp = Lamp {
+            on: false,
+            colour: 7,
+        };
+        for (writes, colour) in [(1, 0), (2, 7)] {
+            let (bytes, length) = stream(&version("migdev", writes), &lamp);
+            let expected = Lamp { on: false, colour };
+            for size in [1, 5, LEN] {
+                assert_eq!(load(&bytes[..length], size), Ok(Some(expected)));
+            }
+            for end in 0..length {
+                assert_eq!(load(&bytes[..end], LEN), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_is_given_out_once_and_stays_complete() {
+        let (bytes, length) = stream(&VERSION, &LAMP);
+        let mut incoming = Incoming::new(VERSION, &LAMP, crc32c);
+        assert!(incoming.is_empty());
+        assert_eq!(incoming.push(&bytes[..1]), Ok(Progress::Partial));
+        assert!(!incoming.is_empty() && !incoming.is_complete());
+        assert_eq!(incoming.take(), None);
+        assert_eq!(incoming.push(&bytes[1..length]), Ok(Progress::Complete));
+        assert!(incoming.is_complete());
+        assert_eq!(incoming.take(), Some(LAMP));
+        assert_eq!(incoming.take(), None);
+        assert!(incoming.is_complete());
+        assert_eq!(incoming.push(b""), Ok(Progress::Complete));
+        assert_eq!(incoming.push(b"x"), Err(22));
+        assert!(!incoming.is_complete());
+    }
+
+    #[test]
+    fn the_string_is_weighed_as_soon_as_it_is_there() {
+        let (bytes, _) = stream(&version("acme", 1), &LAMP);
+        let head = 16 + usize::from(bytes[10]);
+        let mut incoming = Incoming::new(VERSION, &LAMP, crc32c);
+        assert_eq!(incoming.push(&bytes[..head - 1]), Ok(Progress::Partial));
+        assert_eq!(incoming.push(&bytes[head - 1..head]), Err(18));
+        assert_eq!(incoming.push(b""), Err(18));
+        assert!(matches!(incoming.refusal(), Some(Refusal::Incompatible(_))));
+    }
+
+    #[test]
+    fn an_unknown_record_is_skipped_if_it_may_be() {
+        let long = &[0; 100];
+        let records = [Some((9, 0, &long[..])), Some(ON), Some((9, 0, b"")), None];
+        assert_eq!(load_records(1, records), Ok(Some(LAMP)));
+        let records = [Some((9, MANDATORY, &long[..])), Some(ON), None, None];
+        assert_eq!(load_records(1, records), Err(22));
+    }
+
+    #[test]
+    fn a_record_is_known_by_its_version() {
+        let records = [Some(ON), Some((COLOUR, 0, &[3][..])), None, None];
+        let coloured = Lamp {
+            on: true,
+            colour: 3,
+        };
+        assert_eq!(load_records(1, records), Ok(Some(LAMP)));
+        assert_eq!(load_records(2, records), Ok(Some(coloured)));
+    }
+
+    #[test]
+    fn a_known_record_is_there_once_in_order_with_its_flags_and_length() {
+        let colour = Some((COLOUR, 0, &[3][..]));
+        for records in [
+            [None, None, None, None],
+            [Some(ON), Some(ON), None, None],
+            [colour, Some(ON), None, None],
+            [Some((SWITCH, 0, &[1][..])), None, None, None],
+            [Some((SWITCH, MANDATORY, &[][..])), None, None, None],
+            [Some((SWITCH, MANDATORY, &[1, 1][..])), None, None, None],
+            [Some((SWITCH, MANDATORY, &[2][..])), None, None, None],
+            [Some(ON), Some((COLOUR, MANDATORY, &[3][..])), None, None],
+        ] {
+            assert_eq!(load_records(2, records), Err(22));
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_its_errno() {
+        let (mut bytes, length) = stream(&VERSION, &LAMP);
+        bytes[length - 1] ^= 1;
+        assert_eq!(load(&bytes[..length], LEN), Err(74));
+        bytes[8] = 2;
+        assert_eq!(load(&bytes[..length], LEN), Err(22));
+        bytes[8] = 3;
+        assert_eq!(load(&bytes[..length], LEN), Err(71));
+        bytes[0] = 0;
+        assert_eq!(load(&bytes[..length], LEN), Err(22));
+    }
+}

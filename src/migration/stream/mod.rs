@@ -14,8 +14,10 @@
 //!
 //! Nothing here allocates, recurses or panics. Reading is linear in the length of the stream and takes fixed memory.
 
+mod event;
 mod format;
 mod incoming;
+mod malformed;
 mod outgoing;
 mod reader;
 mod records;
@@ -25,6 +27,11 @@ mod snapshot;
 #[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
 mod testing;
 
+pub use event::{
+    Event,
+    Head,
+    Record, //
+};
 pub use format::{
     END,
     END_LEN,
@@ -38,17 +45,12 @@ pub use incoming::{
     Incoming,
     Progress, //
 };
+pub use malformed::Malformed;
 pub use outgoing::{
     length,
     Outgoing, //
 };
-pub use reader::{
-    Event,
-    Head,
-    Malformed,
-    Reader,
-    Record, //
-};
+pub use reader::Reader;
 pub use records::{
     Full,
     Records, //

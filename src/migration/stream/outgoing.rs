@@ -145,3 +145,113 @@ fn head(mine: &Version<'_>, records: &mut Records<'_>) -> Result<(), Full> {
     records.append(&fixed)?;
     write!(records, "{mine}").map_err(|_| Full)
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_stream_outgoing)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::testing::{
+        crc32c,
+        version,
+        Lamp,
+        LAMP,
+        VERSION, //
+    };
+    use super::*;
+
+    /// The length of the head.
+    const HEAD: usize = 16 + 54;
+
+    #[test]
+    fn the_head_is_there_before_the_state() {
+        let mut stream = Outgoing::new(&VERSION, crc32c);
+        let mut head = [0; HEAD + 1];
+        assert_eq!(stream.remaining(), HEAD);
+        assert_eq!(stream.peek(&mut head), HEAD);
+        assert_eq!(
+            head,
+            *b"\x89mig\r\n\x1a\n\x01\0\x36\0\0\0\0\0\
+               migver:1,vendor=migdev,model=lamp,abi=1.0,stream=1:1-2\0"
+        );
+        assert_eq!(stream.seal(&LAMP), Ok(()));
+        assert_eq!(stream.remaining(), HEAD + 9 + END_LEN);
+    }
+
+    #[test]
+    fn the_version_that_is_written_decides_what_is_written() {
+        for (writes, records) in [(1, 9), (2, 9 + 9)] {
+            let mine = version("migdev", writes);
+            let mut stream = Outgoing::new(&mine, crc32c);
+            assert_eq!(stream.seal(&LAMP), Ok(()));
+            assert_eq!(stream.remaining(), HEAD + records + END_LEN);
+            assert_eq!(stream.remaining(), length(&mine, &LAMP));
+        }
+    }
+
+    #[test]
+    fn bytes_stay_until_they_were_fetched() {
+        let mut stream = Outgoing::new(&VERSION, crc32c);
+        let mut two = [0; 2];
+        assert_eq!(stream.peek(&mut two), 2);
+        assert_eq!(stream.peek(&mut two), 2);
+        assert_eq!(two, *b"\x89m");
+        stream.advance(2);
+        assert_eq!(stream.peek(&mut two), 2);
+        assert_eq!(two, *b"ig");
+        stream.advance(usize::MAX);
+        assert_eq!(stream.remaining(), 0);
+        assert_eq!(stream.peek(&mut two), 0);
+    }
+
+    /// A lamp with more to tell than there is room for.
+    struct Chandelier;
+
+    impl Snapshot for Chandelier {
+        type Parts = ();
+
+        fn kind(_version: u16, _tag: u16) -> Option<super::super::Kind> {
+            None
+        }
+
+        fn save(&self, _version: u16, records: &mut Records<'_>) -> Result<(), Full> {
+            for tag in 0..10 {
+                records.put(tag, 0, &[0; 256])?;
+            }
+            Ok(())
+        }
+
+        fn parts(&self) {}
+
+        fn load(
+            _parts: &mut (),
+            _version: u16,
+            _tag: u16,
+            _payload: &[u8],
+        ) -> Result<(), super::super::RecordError> {
+            Ok(())
+        }
+
+        fn assemble(_parts: &()) -> Result<Self, super::super::Missing> {
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_leaves_the_stream_as_it_was() {
+        let mut stream = Outgoing::new(&VERSION, crc32c);
+        assert_eq!(stream.seal(&Chandelier), Err(Full));
+        assert!(!stream.is_sealed());
+        assert_eq!(stream.remaining(), HEAD);
+        assert_eq!(length(&VERSION, &Chandelier), Outgoing::CAPACITY);
+        assert_eq!(
+            stream.seal(&Lamp {
+                on: false,
+                colour: 0
+            }),
+            Ok(())
+        );
+        assert!(stream.is_sealed());
+    }
+}

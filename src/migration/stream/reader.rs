@@ -12,175 +12,13 @@ use super::{
         MAX_STREAM,
         RECORD_LEN, //
     },
-    Checksum, //
+    Checksum,
+    Event,
+    Head,
+    Malformed,
+    Record, //
 };
 use crate::migver;
-
-use core::fmt;
-
-/// The head of a stream.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Head<'a> {
-    /// The version of the stream.
-    pub version: u16,
-    /// The source's `migration_version` string, as it came: nothing has looked at it yet.
-    pub string: &'a [u8],
-}
-
-/// A record, without its payload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Record {
-    /// Where it begins: its offset in the stream in bytes.
-    pub at: usize,
-    /// What it is. [`END`] is told as [`Event::End`].
-    pub tag: u16,
-    /// [`MANDATORY`] or nothing.
-    pub flags: u16,
-    /// The length of its payload in bytes.
-    pub length: usize,
-}
-
-/// What comes next in a stream.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Event<'a> {
-    /// The head, once.
-    Head(Head<'a>),
-    /// A record begins.
-    Record(Record),
-    /// The next piece of the record's payload. A payload comes in one or more pieces, one that is empty too.
-    Payload {
-        /// The piece.
-        piece: &'a [u8],
-        /// How many bytes of the payload come after it. 0 ends the record.
-        left: usize,
-    },
-    /// The stream is complete and its checksum is right.
-    End,
-}
-
-/// Why bytes are not a stream, whatever device they are of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Malformed {
-    /// It does not begin as streams do.
-    Magic {
-        /// The offset of the first byte that is wrong.
-        at: usize,
-        /// The byte.
-        found: u8,
-    },
-    /// The head says that the string has a length which strings do not have.
-    StringLength {
-        /// The length in bytes.
-        length: u16,
-    },
-    /// The reserved field of the head is not 0.
-    Reserved {
-        /// Its value.
-        value: u32,
-    },
-    /// A record has flags that are not defined, or the end has not those that it must have.
-    Flags {
-        /// The record.
-        record: Record,
-    },
-    /// The end has not the length that it must have.
-    EndLength {
-        /// The record.
-        record: Record,
-    },
-    /// With this record, the stream is longer than [`MAX_STREAM`].
-    TooLong {
-        /// The record.
-        record: Record,
-    },
-    /// The checksum at the end is not that of the bytes before it.
-    Checksum {
-        /// What the stream says.
-        found: u32,
-        /// What its bytes amount to.
-        expected: u32,
-    },
-    /// Bytes follow the end.
-    Trailing,
-}
-
-impl Malformed {
-    /// Returns the positive Linux errno.
-    pub const fn errno(&self) -> i32 {
-        match self {
-            Self::TooLong { .. } => 27,
-            Self::Checksum { .. } => 74,
-            _ => 22,
-        }
-    }
-
-    /// Returns the symbol of [`Malformed::errno`].
-    pub const fn errno_name(&self) -> &'static str {
-        match self {
-            Self::TooLong { .. } => "EFBIG",
-            Self::Checksum { .. } => "EBADMSG",
-            _ => "EINVAL",
-        }
-    }
-}
-
-impl fmt::Display for Malformed {
-    /// Shows it in one line of printable ASCII.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Magic { at, found } => write!(
-                f,
-                "not a migration stream: byte {at} of the magic is {found:#04x}, must be {:#04x}",
-                MAGIC.get(*at).copied().unwrap_or_default()
-            ),
-            Self::StringLength { length } => write!(
-                f,
-                "head: length of the version string is {length}, allowed is 1 to {}",
-                migver::MAX_LEN
-            ),
-            Self::Reserved { value } => {
-                write!(f, "head: reserved is {value:#x}, allowed is 0")
-            }
-            Self::Flags { record } => {
-                let allowed = if record.tag == END {
-                    "0x1"
-                } else {
-                    "0x0 or 0x1"
-                };
-                write!(
-                    f,
-                    "{record}: flags is {:#x}, allowed is {allowed}",
-                    record.flags
-                )
-            }
-            Self::EndLength { record } => {
-                write!(f, "{record}: length is {}, allowed is 4", record.length)
-            }
-            Self::TooLong { record } => write!(
-                f,
-                "{record}: with a length of {} the stream has more than {MAX_STREAM} bytes",
-                record.length
-            ),
-            Self::Checksum { found, expected } => write!(
-                f,
-                "record END: checksum is {found:#010x}, but that of what came is {expected:#010x}"
-            ),
-            Self::Trailing => f.write_str("bytes follow the record END"),
-        }
-    }
-}
-
-impl core::error::Error for Malformed {}
-
-impl fmt::Display for Record {
-    /// Shows which record it is: its tag and where it begins.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.tag {
-            END => write!(f, "record END at byte {}", self.at),
-            tag => write!(f, "record {tag:#06x} at byte {}", self.at),
-        }
-    }
-}
 
 /// Bytes of a part whose length is known, collected as they arrive.
 ///
@@ -324,10 +162,10 @@ impl Reader {
 
     /// Returns the head, once it has arrived.
     pub fn head(&self) -> Option<Head<'_>> {
-        match self.place {
-            Place::Head | Place::String { .. } => None,
-            _ => Some(self.shown_head()),
-        }
+        let head = self.shown_head();
+        // Of what was refused before that, something is missing.
+        let there = self.head.len == HEAD_LEN && self.check_head() == Ok(head.string.len());
+        there.then_some(head)
     }
 
     /// Takes bytes away from the front of `bytes` until it can tell something about them. `None` says that it needs
@@ -512,4 +350,130 @@ fn check_magic(head: &[u8]) -> Result<(), Malformed> {
         }
     }
     Ok(())
+}
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_stream_reader)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::super::testing::crc32c;
+    use super::*;
+
+    /// A stream with one record that has a payload and one that has none.
+    const STREAM: [u8; 54] = *b"\x89mig\r\n\x1a\n\x01\0\x08\0\0\0\0\0migver:1\
+        \x07\0\0\0\x02\0\0\0hi\x08\0\x01\0\0\0\0\0\xff\xff\x01\0\x04\0\0\0\xb3\x3b\xb0\xbc";
+
+    /// What is read of a stream in pieces of `size` bytes: the number of events, 100 for the end, and the error.
+    fn read(bytes: &[u8], size: usize) -> (usize, Result<(), Malformed>) {
+        let mut reader = Reader::new(crc32c);
+        let mut events = 0;
+        for mut piece in bytes.chunks(size) {
+            loop {
+                match reader.next(&mut piece) {
+                    Ok(Some(Event::End)) => events += 100,
+                    Ok(Some(_)) => events += 1,
+                    Ok(None) => break,
+                    Err(malformed) => return (events, Err(malformed)),
+                }
+            }
+        }
+        (events, Ok(()))
+    }
+
+    #[test]
+    fn tells_head_records_payloads_and_end() {
+        let mut bytes = &STREAM[..];
+        let mut reader = Reader::new(crc32c);
+        assert_eq!(reader.head(), None);
+        let head = Head {
+            version: 1,
+            string: b"migver:1",
+        };
+        let record = |at, tag, flags, length| {
+            Event::Record(Record {
+                at,
+                tag,
+                flags,
+                length,
+            })
+        };
+        let events = [
+            Event::Head(head),
+            record(24, 7, 0, 2),
+            Event::Payload {
+                piece: b"hi",
+                left: 0,
+            },
+            record(34, 8, 1, 0),
+            Event::Payload {
+                piece: b"",
+                left: 0,
+            },
+            Event::End,
+        ];
+        for event in events {
+            assert_eq!(reader.next(&mut bytes), Ok(Some(event)));
+        }
+        assert_eq!(reader.next(&mut bytes), Ok(None));
+        assert_eq!(reader.total(), STREAM.len());
+        assert_eq!(reader.head(), Some(head));
+    }
+
+    #[test]
+    fn pieces_of_any_size_are_the_same_stream() {
+        assert_eq!(read(&STREAM, STREAM.len()), (105, Ok(())));
+        for size in 2..STREAM.len() {
+            let (events, result) = read(&STREAM, size);
+            // The one payload may come in two pieces.
+            assert!(events == 105 || events == 106);
+            assert_eq!(result, Ok(()));
+        }
+        assert_eq!(read(&STREAM, 1), (106, Ok(())));
+    }
+
+    #[test]
+    fn a_refusal_is_for_good_and_shows_no_head_that_did_not_come() {
+        let mut reader = Reader::new(crc32c);
+        let refused = Err(Malformed::Magic { at: 1, found: b'M' });
+        assert_eq!(reader.next(&mut &b"\x89M"[..]), refused);
+        assert_eq!(reader.next(&mut &STREAM[..]), refused);
+        assert_eq!(reader.next(&mut &b""[..]), refused);
+        assert_eq!(reader.head(), None);
+    }
+
+    #[test]
+    fn every_byte_is_covered() {
+        for at in 0..STREAM.len() {
+            let mut bytes = STREAM;
+            bytes[at] ^= 0x40;
+            let (_, result) = read(&bytes, 7);
+            let (events, whole) = read(&bytes, STREAM.len());
+            assert_eq!(result, whole);
+            // It is refused, or it waits for what a longer string or payload should have.
+            assert!(whole.is_err() || events < 100);
+        }
+    }
+
+    #[test]
+    fn nothing_may_follow_the_end() {
+        let mut bytes = [0; 55];
+        bytes[..54].copy_from_slice(&STREAM);
+        assert_eq!(read(&bytes, 55), (105, Err(Malformed::Trailing)));
+        assert_eq!(read(&bytes, 54), (105, Err(Malformed::Trailing)));
+    }
+
+    #[test]
+    fn a_stream_is_not_longer_than_the_limit() {
+        // What is there without the payload: head, the record itself, the end.
+        let room = MAX_STREAM - 24 - RECORD_LEN - END_LEN;
+        for (length, fits) in [(room, true), (room + 1, false), (usize::MAX, false)] {
+            let mut bytes = [0; 32];
+            bytes.copy_from_slice(&STREAM[..32]);
+            let length = u32::try_from(length).unwrap_or(u32::MAX);
+            bytes[28..].copy_from_slice(&length.to_le_bytes());
+            assert_eq!(read(&bytes, 32).1.is_ok(), fits);
+        }
+    }
 }

@@ -92,3 +92,45 @@ impl fmt::Write for Records<'_> {
         self.append(text.as_bytes()).map_err(|Full| fmt::Error)
     }
 }
+
+#[cfg_attr(
+    CONFIG_MIGDEV_KUNIT_TEST,
+    kernel::prelude::kunit_tests(migdev_stream_records)
+)]
+#[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_tag_flags_length_and_payload() {
+        let mut bytes = [0xaa; 12];
+        let mut records = Records::into(&mut bytes, 1);
+        assert_eq!(records.put(0x0201, 1, b"xy"), Ok(()));
+        assert_eq!(records.len(), 11);
+        assert_eq!(bytes, [0xaa, 1, 2, 1, 0, 2, 0, 0, 0, b'x', b'y', 0xaa]);
+    }
+
+    #[test]
+    fn a_record_that_does_not_fit_is_not_written_in_part() {
+        let mut bytes = [0; 20];
+        let mut records = Records::into(&mut bytes, 0);
+        assert_eq!(records.put(1, 0, b"123"), Ok(()));
+        assert_eq!(records.put(2, 0, b"12"), Err(Full));
+        assert_eq!(records.len(), 11);
+        assert_eq!(records.put(3, 0, b"1"), Ok(()));
+        assert_eq!(records.len(), 20);
+    }
+
+    #[test]
+    fn records_that_are_counted_fit_where_written_ones_do() {
+        let mut bytes = [0; 20];
+        for length in 0..20 {
+            let payload = [0; 20];
+            let payload = &payload[..length];
+            let mut counted = Records::counted(20);
+            let mut written = Records::into(&mut bytes, 0);
+            assert_eq!(counted.put(1, 0, payload), written.put(1, 0, payload));
+            assert_eq!(counted.len(), written.len());
+        }
+    }
+}

@@ -109,6 +109,9 @@ impl fmt::Display for Refusal<'_> {
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::Newline => f.write_str("head: the version string ends in a newline"),
+            Self::Incompatible(migver::Refusal::Unreadable(error)) => {
+                write!(f, "head: version string: {error}")
+            }
             Self::Incompatible(refusal) => refusal.fmt(f),
             Self::Version {
                 version,

@@ -138,7 +138,7 @@ refusals! {
     refuses_a_string_that_is_too_long:
         "EINVAL" "head: length of the version string is 1023, allowed is 1 to 1022" => load(&head(1, &[b'a'; 1023]));
     refuses_a_reserved_field_in_use:
-        "EINVAL" "head: reserved is 0x80000000, allowed is 0" => raw(15, 0x80);
+        "EINVAL" "head: reserved is 0x80000000, allowed is 0x0" => raw(15, 0x80);
     refuses_flags_that_are_not_defined:
         "EINVAL" "record 0x0001 at byte 89: flags is 0x3, allowed is 0x0 or 0x1" => raw(91, 0x03);
     refuses_an_end_that_may_be_skipped:
@@ -165,7 +165,7 @@ refusals! {
     refuses_a_string_with_a_newline:
         "EINVAL" "head: the version string ends in a newline" => changed(|plain| plain.string.push(b'\n'));
     refuses_a_string_that_cannot_be_read:
-        "EINVAL" "malformed at byte 0 of 8: expected 'migver:', found 0x61" => load(&head(1, b"anything"));
+        "EINVAL" "head: version string: malformed at byte 0 of 8: expected 'migver:', found 0x61" => load(&head(1, b"anything"));
     refuses_a_card_of_another_model:
         "EXDEV" "model: source parallel, destination serial: they must be the same"
         => load(&head(1, b"migver:1,vendor=migdev,model=parallel,abi=1.0,stream=1:1-1,param.ports=eq:1"));
@@ -236,9 +236,9 @@ refusals! {
         "EINVAL" "record PORT at byte 139: it was there before"
         => changed(|plain| plain.records.push(plain.records[1].clone()));
     refuses_a_port_that_the_card_does_not_have:
-        "EINVAL" "record PORT at byte 118: index is 0x1, allowed is 0" => port(0, 1);
+        "EINVAL" "record PORT at byte 118: index is 0x1, allowed is 0x0" => port(0, 1);
     refuses_a_third_port:
-        "EINVAL" "record PORT at byte 118: index is 0x2, allowed is 0 or 1"
+        "EINVAL" "record PORT at byte 118: index is 0x2, allowed is 0x0 or 0x1"
         => changed_two(|plain| plain.payload(PORT)[0] = 2);
     refuses_a_port_record_that_is_too_short:
         "EINVAL" "record PORT at byte 118: length is 12, but its fields take 13 bytes"
@@ -264,22 +264,22 @@ refusals! {
     refuses_a_thre_that_is_no_truth_value:
         "EINVAL" "record PORT at byte 118: thre is 0x2, allowed is 0x0 or 0x1" => port(10, 0x02);
     refuses_a_transmitter_that_interrupts_unasked:
-        "EINVAL" "record PORT at byte 118: thre is 0x1, allowed is 0x0 unless ier has bit 1 and tx_count is 0"
+        "EINVAL" "record PORT at byte 118: thre is 0x1, allowed is 0x0 unless ier has bit 1 and tx_count is 0x0"
         => port(10, 0x01);
     refuses_more_received_characters_than_a_fifo_holds:
-        "EINVAL" "record PORT at byte 118: rx_count is 0x11, allowed is 0 to 16" => full(11, 17);
+        "EINVAL" "record PORT at byte 118: rx_count is 0x11, allowed is 0x0 to 0x10" => full(11, 17);
     refuses_more_waiting_characters_than_a_fifo_holds:
-        "EINVAL" "record PORT at byte 118: tx_count is 0x11, allowed is 0 to 16" => full(12, 17);
+        "EINVAL" "record PORT at byte 118: tx_count is 0x11, allowed is 0x0 to 0x10" => full(12, 17);
     refuses_many_received_characters_without_fifos:
-        "EINVAL" "record PORT at byte 118: rx_count is 0x10, allowed is 0 or 1 in 16450 mode" => full(2, 0x00);
+        "EINVAL" "record PORT at byte 118: rx_count is 0x10, allowed is 0x0 or 0x1 in 16450 mode" => full(2, 0x00);
     refuses_many_waiting_characters_without_fifos:
-        "EINVAL" "record PORT at byte 118: tx_count is 0x2, allowed is 0 or 1 in 16450 mode"
+        "EINVAL" "record PORT at byte 118: tx_count is 0x2, allowed is 0x0 or 0x1 in 16450 mode"
         => changed(|plain| {
             plain.payload(PORT)[11..13].copy_from_slice(&[1, 2]);
             plain.payload(PORT).extend([b'a', 0, b'b', b'c']);
         });
     refuses_characters_that_wait_for_nothing:
-        "EINVAL" "record PORT at byte 118: tx_count is 0x1, allowed is 0 unless the receiver is full and mcr lacks bit 4"
+        "EINVAL" "record PORT at byte 118: tx_count is 0x1, allowed is 0x0 unless the receiver is full and mcr lacks bit 4"
         => changed(|plain| {
             plain.payload(PORT)[12] = 1;
             plain.payload(PORT).push(b'a');
@@ -297,7 +297,7 @@ refusals! {
         => broken_character(0, b'a');
     refuses_an_overrun_without_its_break_in_16450_mode:
         "EINVAL" "record PORT at byte 118: lsr is 0x2, allowed is 0x0, 0x18 or 0x1a in a break in 16450 mode \
-            with rx_count of 1"
+            with an rx_count of 0x1"
         => broken_character(0x02, 0);
     refuses_a_break_that_left_no_trace_in_a_full_fifo:
         "EINVAL" "record PORT at byte 118: lsr is 0x18, allowed is 0x0, 0x2 or 0x1a in a break that is not in the FIFO"
