@@ -89,7 +89,7 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
             return Err(Error::Access);
         };
         push(stream, bytes, &mut self.counters)?;
-        apply(stream, device);
+        apply(&mut self.transfer, device);
         self.counters.loaded(bytes.len());
         Ok(())
     }
@@ -170,9 +170,14 @@ pub(super) fn push<S: Snapshot>(
 }
 
 /// Applies the state to the device if it has arrived whole, once.
-pub(super) fn apply<S: Snapshot>(stream: &mut Incoming<S>, device: &mut S) {
-    if let Some(state) = stream.take() {
+pub(super) fn apply<S: Snapshot, B: DerefMut<Target = Session<S>>>(
+    transfer: &mut Option<Transfer<B>>,
+    device: &mut S,
+) {
+    let state = loading(transfer).and_then(Incoming::take);
+    if let (Some(state), Some(transfer)) = (state, transfer) {
         *device = state;
+        transfer.applied = true;
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Transfer<B> {
     pub(super) sent: usize,
     /// How many of the next bytes stand in the data section for a client of version 1 to read; 0 for none.
     pub(super) offered: usize,
+    /// What arrived was a whole state, and the device has it.
+    pub(super) applied: bool,
     /// A client of version 1 was told that what it sent is no whole state.
     pub(super) given_up: bool,
 }
@@ -225,7 +227,8 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
     /// The UAPI wants the request refused while what has arrived is incomplete or invalid, and the session aborted by a
     /// reset. Version 1 has no other word for "cancel" than the one for "done", and its clients abort the virtual machine
     /// when they cannot get back to a valid state. So for a session of theirs it is a cancel when nothing has arrived,
-    /// and when they say it again after they were told that what arrived is of no use.
+    /// and when they say it again after they were told that what arrived is of no use; but not if the device has been
+    /// changed, which only a reset can undo.
     fn check_loaded(&mut self, carrier: Carrier) -> Result<(), Error> {
         let Some(transfer) = &mut self.transfer else {
             return Ok(());
@@ -238,7 +241,7 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
             return Ok(());
         }
         if carrier == Carrier::Region && transfer.carrier == Carrier::Region {
-            if transfer.given_up || (stream.is_empty() && !refused) {
+            if !transfer.applied && (transfer.given_up || (stream.is_empty() && !refused)) {
                 return Ok(());
             }
             transfer.given_up = true;
@@ -261,7 +264,7 @@ struct Plan {
     opens: Option<Direction>,
     /// A state is read whole at the end.
     seals: bool,
-    /// A state that was written is to be taken up.
+    /// What was written must be a whole state.
     leaves_resuming: bool,
 }
 
@@ -302,6 +305,7 @@ fn new_transfer<S: Snapshot, B: DerefMut<Target = Session<S>>>(
         memory,
         sent: 0,
         offered: 0,
+        applied: false,
         given_up: false,
     })
 }

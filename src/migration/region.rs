@@ -280,7 +280,7 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
             push(stream, piece, &mut self.counters)?;
         }
         // Only now, as something behind the end makes the whole refused.
-        apply(stream, device);
+        apply(&mut self.transfer, device);
         self.counters.loaded(size);
         Ok(())
     }

@@ -122,7 +122,9 @@ impl Reference {
             let whole = session.position == session.stream.len() && session.spoilt.is_none();
             let region = carrier == Carrier::Region && session.carrier == Carrier::Region;
             let nothing = session.position == 0 && session.spoilt.is_none();
-            if !whole && !(region && (nothing || session.given_up)) {
+            let applied = session.position == session.stream.len();
+            let cancels = region && !applied && (nothing || session.given_up);
+            if !whole && !cancels {
                 session.given_up |= region;
                 return Err(22);
             }

@@ -436,6 +436,19 @@ fn a_load_that_was_refused_is_refused_once_more_and_then_cancelled() {
 }
 
 #[test]
+fn a_load_that_has_changed_the_device_is_not_cancelled() {
+    let mut bench = Bench::in_device_state(0b100);
+    bench.deliver(&Board::new(7).stream()).unwrap();
+    assert_eq!(bench.deliver(&[0]), Err(Error::Stream(22)));
+    for _ in 0..3 {
+        assert_eq!(bench.set_device_state(0b001), Err(Error::Incomplete));
+        assert_eq!(bench.device_state(), 0b100);
+    }
+    bench.machine.reset();
+    assert_eq!(bench.device_state(), 0b001);
+}
+
+#[test]
 fn giving_up_is_forgotten_with_the_session() {
     let mut bench = Bench::in_device_state(0b100);
     bench.deliver(&Board::new(7).stream()[..1]).unwrap();
