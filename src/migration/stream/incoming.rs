@@ -308,7 +308,12 @@ mod tests {
 
         fn parts(&self) {}
 
-        fn load(_: &mut (), _: u16, _: u16, _: &[u8]) -> Result<(), RecordError> {
+        fn load(
+            _parts: &mut (),
+            _version: u16,
+            _tag: u16,
+            _payload: &[u8],
+        ) -> Result<(), RecordError> {
             Ok(())
         }
 
