@@ -142,18 +142,24 @@ impl Live {
     /// Does what may change the state of migration, tells of it, and wakes whom it concerns.
     pub(super) fn change<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
         self.with(|state| {
-            let mut from = state.migration.state();
+            let from = state.migration.state();
             let result = action(state);
             let to = state.migration.state();
-            while from != to {
-                // A reset leads from anywhere to anywhere.
-                let next = arcs::next(from, to).unwrap_or(to);
-                trace::state(&self.name, from.number(), next.number());
-                from = next;
+            if from != to {
+                self.tell_way(from, to);
+                self.waiters.wake_all();
             }
-            self.waiters.wake_all();
             result
         })
+    }
+
+    /// Traces each step of the way from one state to another. A reset leads from anywhere to `RUNNING` in one step.
+    fn tell_way(&self, mut from: migration::State, to: migration::State) {
+        while from != to {
+            let next = arcs::next(from, to).unwrap_or(to);
+            trace::state(&self.name, from.number(), next.number());
+            from = next;
+        }
     }
 
     /// Returns memory for a transfer, or nothing when there is none.

@@ -53,7 +53,7 @@ pub(super) fn is_data(offset: u64) -> bool {
 
 /// Reads the region.
 pub(super) fn read(live: &Live, offset: u64, bytes: &mut [u8]) -> Result<usize> {
-    live.change(|state| {
+    live.with(|state| {
         let State {
             migration, window, ..
         } = state;
