@@ -26,10 +26,16 @@ cases![
 const SPAN: Duration = Duration::from_millis(1000);
 
 /// A small generator of numbers, so that threads do not walk in step (xorshift64).
-struct Numbers(u64);
+pub struct Numbers(u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    /// One whose numbers differ from those of other seeds.
+    pub fn new(seed: u64) -> Self {
+        Numbers(0x9e37_79b9_7f4a_7c15 ^ (seed << 20))
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -71,7 +77,7 @@ fn withstands_threads_that_do_everything_at_once(world: &World<'_>) -> Outcome {
         for seed in 1..=6 {
             let (device, signal, stop, done) = (&device, &signal, &stop, &done);
             scope.spawn(move || {
-                let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 ^ (seed << 20));
+                let mut numbers = Numbers::new(seed);
                 while !stop.load(Ordering::Relaxed) {
                     let _ = something(device, signal, &mut numbers);
                     // Signals what may be the unmask eventfd, and takes what was signalled.

@@ -328,6 +328,13 @@ pub struct Mapping {
     length: NonZeroUsize,
 }
 
+// SAFETY: The mapping is of no thread; it goes away when the value is dropped, whoever does that.
+unsafe impl Send for Mapping {}
+
+// SAFETY: All accesses are volatile and of single bytes, and leave it to the device what comes of them: it shares the
+// memory anyway, and takes whatever it finds there.
+unsafe impl Sync for Mapping {}
+
 impl Mapping {
     /// Maps the first area of a region that may be mapped.
     ///

@@ -23,6 +23,7 @@ use vfio_bindings::bindings::vfio::{
 
 use crate::device::{ioctl, request, requests, Device};
 use crate::memory::{Argument, Cliff};
+use crate::sysfs::errno_of;
 
 /// Failed; left by a reset only.
 pub const ERROR: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_ERROR;
@@ -281,6 +282,15 @@ impl DataFile {
             moved => moved,
         };
         moved == Err(Errno::ENODEV)
+    }
+
+    /// Another descriptor of it.
+    ///
+    /// # Errors
+    ///
+    /// What dup(2) answers.
+    pub fn duplicate(&self) -> Result<Self, Errno> {
+        self.0.try_clone().map(DataFile).map_err(errno_of)
     }
 
     /// Its descriptor, for other calls.

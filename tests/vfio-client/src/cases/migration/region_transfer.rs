@@ -25,6 +25,7 @@ cases![
     tells_the_writer_of_a_length_what_is_wrong,
     cancels_from_every_state,
     loses_nothing_to_a_load_that_is_given_up,
+    is_reset_after_a_load_that_did_not_end,
     keeps_what_is_written_to_configuration_after_the_data,
     saves_and_loads_while_paused,
 ];
@@ -330,6 +331,33 @@ fn loses_nothing_to_a_load_that_is_given_up(world: &World<'_>) -> Outcome {
         region.set_state(RUNNING)?;
     }
     plays(world, &device, 4, "after what never arrived")
+}
+
+/// Bytes behind the end refuse what was whole. If the state was there by then, there is no way back to what was before
+/// but a reset.
+fn is_reset_after_a_load_that_did_not_end(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let stream = stream_of(&device, world.ports())?;
+    let more = [&stream[..], &[0]].concat();
+    let region = Region::of(&device)?;
+    for at_once in [true, false] {
+        guest::play(&device, world.ports(), 4)?;
+        region.set_state(RESUMING)?;
+        let chunk = if at_once { more.len() } else { stream.len() };
+        let fed = region.feed(&more, chunk, Carry::Mapped);
+        check_errno!(fed, EINVAL, "a byte behind the end");
+        check_errno!(region.set_state(RUNNING), EINVAL, "to run with that");
+        check_eq!(region.state()?, RESUMING, "state after that");
+        if at_once {
+            region.set_state(RUNNING)?;
+            plays(world, &device, 4, "with nothing of it")?;
+        } else {
+            check_errno!(region.set_state(RUNNING), EINVAL, "a cancel of it");
+            device.reset()?;
+            plays(world, &device, 0, "after a reset")?;
+        }
+    }
+    Ok(())
 }
 
 fn keeps_what_is_written_to_configuration_after_the_data(world: &World<'_>) -> Outcome {

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What an administrator sees of a migration: debugfs, the tracepoint, the log.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::super::{cases, World};
+use crate::device::{Access, Device};
+use crate::kmsg::Kmsg;
+use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
+use crate::migration::stream::{seal, Record, Stream, MANDATORY};
+use crate::migration::v1::{self, Region};
+use crate::migration::v2::{self, PRE_COPY, RESUMING, RUNNING, STATES, STOP, STOP_COPY};
+use crate::sysfs::{errno_of, Mdev};
+
+cases![
+    logs_a_refused_stream_once_and_in_words,
+    shows_its_state_in_debugfs,
+    counts_what_passes_in_debugfs,
+    shows_why_a_stream_was_refused_in_debugfs,
+    leaves_nothing_in_debugfs_when_removed,
+    traces_each_step_between_states,
+];
+
+const DEBUGFS: &str = "/sys/kernel/debug/migdev";
+
+/// What debugfs says of a device, by name.
+fn facts(mdev: &Mdev) -> Result<HashMap<String, String>, Errno> {
+    let path = Path::new(DEBUGFS).join(mdev.uuid()).join("migration");
+    let text = fs::read_to_string(path).map_err(errno_of)?;
+    let fact = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    text.lines()
+        .map(|line| fact(line).ok_or(Errno::EPROTO))
+        .collect()
+}
+
+/// The numbers among them that these names have.
+fn numbers<const N: usize>(mdev: &Mdev, names: [&str; N]) -> Result<[u64; N], Miss> {
+    let facts = facts(mdev)?;
+    let mut numbers = [0; N];
+    for (number, name) in numbers.iter_mut().zip(names) {
+        let value = facts.get(name).and_then(|value| value.parse().ok());
+        check!(value.is_some(), "no number {name} in {facts:?}");
+        *number = value.unwrap_or_default();
+    }
+    Ok(numbers)
+}
+
+/// A stream of a device that is as after a reset now.
+fn stream_of(device: &Device) -> Result<Vec<u8>, Errno> {
+    let bytes = v2::save(device)?;
+    device.reset()?;
+    Ok(bytes)
+}
+
+/// The log takes a few refusals at a time, so that the first that is told may be a while after the first that was made.
+fn logs_a_refused_stream_once_and_in_words(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    if world.access != Access::Group || world.ports() > 1 {
+        skip!("it takes seconds, and has nothing to do with the path or the ports");
+    }
+    let mut bytes = stream_of(&device)?;
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    for _ in 0..40 {
+        let mut log = Kmsg::from_now()?;
+        let file = v2::open(&device, RESUMING)?;
+        for _ in 0..5 {
+            check_errno!(file.feed(&bytes, 4096), EBADMSG, "a broken checksum");
+        }
+        device.reset()?;
+        let lines = log.lines()?;
+        let told: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains(&world.mdev.uuid()))
+            .collect();
+        if told.is_empty() {
+            std::thread::sleep(Duration::from_millis(250));
+            continue;
+        }
+        check_eq!(told.len(), 1, "how often it is told in {lines:?}");
+        let right = told[0].contains("refused (EBADMSG)") && told[0].contains("checksum");
+        check!(right, "the log says: {}", told[0]);
+        return Ok(());
+    }
+    check!(false, "nothing in the log within ten seconds");
+    Ok(())
+}
+
+/// The names of the states, by number.
+const NAMES: [&str; 8] = [
+    "ERROR",
+    "STOP",
+    "RUNNING",
+    "STOP_COPY",
+    "RESUMING",
+    "RUNNING_P2P",
+    "PRE_COPY",
+    "PRE_COPY_P2P",
+];
+
+fn shows_its_state_in_debugfs(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    for state in STATES {
+        device.reset()?;
+        let _file = v2::set(&device, state)?;
+        let shown = facts(world.mdev)?.remove("state");
+        check_eq!(shown.as_deref(), Some(NAMES[state as usize]), "the state");
+    }
+    drop(device);
+    let shown = facts(world.mdev)?.remove("state");
+    check_eq!(shown.as_deref(), Some("RUNNING"), "the state when closed");
+    Ok(())
+}
+
+fn counts_what_passes_in_debugfs(world: &World<'_>) -> Outcome {
+    drop(world.open_migratable()?);
+    let (mdev, device) = world.another()?;
+    let names = [
+        "sessions",
+        "saved_bytes",
+        "saved_chunks",
+        "loaded_bytes",
+        "loaded_chunks",
+        "refusals",
+    ];
+    check_eq!(numbers(&mdev, names)?, [0; 6], "counters of a new device");
+    let last = facts(&mdev)?.remove("last_refusal");
+    check_eq!(last.as_deref(), Some("none"), "the last refusal");
+    let file = v2::open(&device, STOP_COPY)?;
+    let bytes = file.drain(40)?;
+    let (length, pieces) = (bytes.len() as u64, bytes.len().div_ceil(40) as u64);
+    v2::set(&device, STOP)?;
+    check_eq!(
+        numbers(&mdev, names)?,
+        [1, length, pieces, 0, 0, 0],
+        "counters after a save"
+    );
+    let file = v2::open(&device, RESUMING)?;
+    file.feed(&bytes, 50)?;
+    v2::set(&device, RUNNING)?;
+    let written = bytes.len().div_ceil(50) as u64;
+    check_eq!(
+        numbers(&mdev, names)?,
+        [2, length, pieces, length, written, 0],
+        "counters after a load"
+    );
+    let region = Region::of(&device)?;
+    region.save()?;
+    let [sessions, saved] = numbers(&mdev, ["sessions", "saved_bytes"])?;
+    check_eq!(
+        [sessions, saved],
+        [3, 2 * length],
+        "counters after the region"
+    );
+    check_errno!(v2::set(&device, 99), EINVAL, "no state");
+    region.set_state(v1::RUNNING)?;
+    check_errno!(region.set_state(7), EINVAL, "no state");
+    let [refusals] = numbers(&mdev, ["refusals"])?;
+    check!(refusals >= 1, "no refusal was counted");
+    Ok(())
+}
+
+fn shows_why_a_stream_was_refused_in_debugfs(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let right = Stream::parse(&stream_of(&device)?).map_err(Miss::Failed)?;
+    let mut cases: Vec<(Vec<u8>, &str, &str)> = Vec::new();
+    let mut add = |change: &dyn Fn(&mut Stream), errno, words| {
+        let mut stream = right.clone();
+        change(&mut stream);
+        cases.push((stream.bytes(), errno, words));
+    };
+    add(
+        &|stream| stream.head[0] = 0x7f,
+        "EINVAL",
+        "byte 0 of the magic is 0x7f, must be 0x89",
+    );
+    add(
+        &|stream| stream.head[8] = 2,
+        "EPROTO",
+        "stream version is 2, allowed is 1 to 1",
+    );
+    add(
+        &|stream| stream.set_text(&stream.text().replace("=serial", "=parallel")),
+        "EXDEV",
+        "model: source parallel, destination serial",
+    );
+    add(
+        &|stream| stream.records[0].payload[0] = 2,
+        "EINVAL",
+        "command is 0x2, allowed is bits of 0x545",
+    );
+    add(
+        &|stream| stream.records[1].payload[11] = 17,
+        "EINVAL",
+        "record PORT at byte 118: rx_count is 0x11",
+    );
+    add(
+        &|stream| stream.records.insert(0, Record::new(7, MANDATORY, vec![])),
+        "EINVAL",
+        "record 0x0007 at byte 89: it is mandatory and not known",
+    );
+    add(&|stream| drop(stream.records.pop()), "EINVAL", "is missing");
+    let mut behind = right.bytes();
+    behind.push(0);
+    cases.push((behind, "EINVAL", "bytes follow the record END"));
+    let mut broken = right.bytes();
+    seal(&mut broken);
+    if let Some(last) = broken.last_mut() {
+        *last ^= 1;
+    }
+    cases.push((broken, "EBADMSG", "checksum"));
+    for (bytes, errno, words) in cases {
+        let file = v2::open(&device, RESUMING)?;
+        check!(
+            file.feed(&bytes, bytes.len()).is_err(),
+            "it was taken: {words}"
+        );
+        let shown = facts(world.mdev)?
+            .remove("last_refusal")
+            .unwrap_or_default();
+        let told = shown.starts_with(errno) && shown.contains(words);
+        check!(told, "it shows {shown:?}, want {errno}: ... {words}");
+        device.reset()?;
+    }
+    Ok(())
+}
+
+fn leaves_nothing_in_debugfs_when_removed(world: &World<'_>) -> Outcome {
+    drop(world.open_migratable()?);
+    let (mdev, device) = world.another()?;
+    let folder = Path::new(DEBUGFS).join(mdev.uuid());
+    let open = fs::File::open(folder.join("migration"))?;
+    drop(device);
+    mdev.remove()?;
+    check!(!folder.exists(), "the directory is still there");
+    // The kernel itself cuts off who had it open.
+    let mut text = String::new();
+    let read = std::io::Read::read_to_string(&mut &open, &mut text);
+    check!(read.is_err() || text.is_empty(), "it still says {text:?}");
+    Ok(())
+}
+
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+fn traces_each_step_between_states(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let trace = Path::new(TRACEFS);
+    let switch = trace.join("events/migdev/migdev_state/enable");
+    if !switch.exists() {
+        skip!("there is no {}", switch.display());
+    }
+    fs::write(trace.join("trace"), "")?;
+    fs::write(&switch, "1")?;
+    let walked = walk(&device);
+    fs::write(&switch, "0")?;
+    let text = fs::read_to_string(trace.join("trace"))?;
+    walked?;
+    let start = format!("device={} ", world.mdev.uuid());
+    let steps: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once("migdev_state: ")?.1.strip_prefix(&start))
+        .collect();
+    let want = [
+        "from=RUNNING to=PRE_COPY",
+        "from=PRE_COPY to=PRE_COPY_P2P",
+        "from=PRE_COPY_P2P to=STOP_COPY",
+        "from=STOP_COPY to=STOP",
+        "from=STOP to=RUNNING_P2P",
+        "from=RUNNING_P2P to=RUNNING",
+        "from=RUNNING to=RUNNING_P2P",
+        "from=RUNNING_P2P to=STOP",
+        "from=STOP to=RESUMING",
+    ];
+    check_eq!(steps, want, "the steps");
+    Ok(())
+}
+
+/// A way that goes over other states, and one that is refused.
+fn walk(device: &Device) -> Outcome {
+    v2::set(device, PRE_COPY)?;
+    v2::set(device, STOP_COPY)?;
+    v2::set(device, RUNNING)?;
+    v2::set(device, RUNNING)?;
+    v2::set(device, RESUMING)?;
+    check_errno!(v2::set(device, RUNNING), EINVAL, "to run with nothing");
+    Ok(())
+}
