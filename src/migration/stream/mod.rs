@@ -8,8 +8,9 @@
 //!
 //! - [`Outgoing`] is the stream of a device that is being saved.
 //! - [`Incoming`] takes a stream in, in pieces of any size, and has a new state of the device at the end or a
-//!   [`Refusal`]. It decides nothing about the framing itself, which is the business of
-//! - [`Reader`], which tells what is in a stream without knowing any device. A tool that shows streams uses it.
+//!   [`Refusal`].
+//! - [`Reader`] tells what is in a stream without knowing any device. [`Incoming`] is built on it, and so can be a tool
+//!   that shows streams.
 //! - [`Snapshot`] is what a device brings: how its state becomes records and records become a state.
 //!
 //! Nothing here allocates, recurses or panics. Reading is linear in the length of the stream and takes fixed memory.

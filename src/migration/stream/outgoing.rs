@@ -63,7 +63,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// The state does not fit. Then the stream is as it was.
+    /// The state cannot be written. Then the stream is as it was.
     pub fn seal<S: Snapshot>(&mut self, device: &S) -> Result<(), Full> {
         if self.sealed {
             return Ok(());

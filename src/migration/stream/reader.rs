@@ -441,6 +441,12 @@ mod tests {
         assert_eq!(reader.next(&mut &STREAM[..]), refused);
         assert_eq!(reader.next(&mut &b""[..]), refused);
         assert_eq!(reader.head(), None);
+
+        let mut reader = Reader::new(crc32c);
+        let mut bytes = &STREAM[..];
+        while reader.next(&mut bytes) != Ok(None) {}
+        assert_eq!(reader.next(&mut &b"x"[..]), Err(Malformed::Trailing));
+        assert_eq!(reader.next(&mut &b""[..]), Err(Malformed::Trailing));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::format::record_head;
 
 use core::fmt;
 
-/// There is no room for what should be written.
+/// A state cannot be written: there is no room for it, or no way to tell it in this version of the stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Full;
 

@@ -25,7 +25,7 @@ pub trait Snapshot: Sized {
     ///
     /// # Errors
     ///
-    /// Passes on that there is no room.
+    /// There is no room for the state, or this version of the stream has no way to tell it.
     fn save(&self, version: u16, records: &mut Records<'_>) -> Result<(), Full>;
 
     /// Returns what has arrived before anything has, for a device that is created like this one.

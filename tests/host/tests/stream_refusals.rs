@@ -266,6 +266,14 @@ refusals! {
     refuses_a_transmitter_that_interrupts_unasked:
         "EINVAL" "record PORT at byte 118: thre is 0x1, allowed is 0x0 unless ier has bit 1 and tx_count is 0x0"
         => port(10, 0x01);
+    refuses_a_transmitter_that_interrupts_while_characters_wait:
+        "EINVAL" "record PORT at byte 118: thre is 0x1, allowed is 0x0 unless ier has bit 1 and tx_count is 0x0"
+        => {
+            let mut plain = Plain::of(&full_card(Ports::One));
+            plain.payload(PORT)[1] = 0x02;
+            plain.payload(PORT)[10] = 0x01;
+            load(&plain.write())
+        };
     refuses_more_received_characters_than_a_fifo_holds:
         "EINVAL" "record PORT at byte 118: rx_count is 0x11, allowed is 0x0 to 0x10" => full(11, 17);
     refuses_more_waiting_characters_than_a_fifo_holds:

@@ -127,6 +127,16 @@ fn the_head_goes_first_and_the_rest_is_the_same_with_it_or_without() {
 }
 
 #[test]
+fn a_version_that_a_card_does_not_write_is_not_written() {
+    let newer = "migver:1,vendor=migdev,model=serial,abi=1.0,stream=2:1-2,param.ports=eq:1";
+    let mut stream = Outgoing::new(&parsed(newer), checksum);
+    let head = stream.remaining();
+    assert!(stream.seal(&Card::new(Ports::One)).is_err());
+    assert!(!stream.is_sealed());
+    assert_eq!(stream.remaining(), head);
+}
+
+#[test]
 fn sealing_again_changes_nothing() {
     let mut stream = Outgoing::new(&parsed(string(Ports::One)), checksum);
     stream.seal(&Card::new(Ports::One)).unwrap();
