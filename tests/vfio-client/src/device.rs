@@ -18,7 +18,7 @@ use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE, VFIO_TYPE,
 };
 
-use crate::memory::{Argument, Cliff};
+use crate::memory::{Argument, Cliff, Frozen};
 use crate::sysfs::errno_of;
 
 /// A request of the vfio family, `_IO(VFIO_TYPE, VFIO_BASE + n)` of `linux/vfio.h`.
@@ -104,6 +104,17 @@ pub fn ioctl_cliff(
     // SAFETY: what the kernel may touch is the accessible page, borrowed exclusively; behind it
     // nothing is mapped.
     unsafe { ioctl_at(fd, request, cliff.tail(n)) }
+}
+
+/// An ioctl whose argument cannot be written to.
+///
+/// # Errors
+///
+/// What the kernel answers; `EFAULT` when it writes an answer.
+pub fn ioctl_frozen(fd: BorrowedFd<'_>, request: u32, argument: &mut Frozen) -> Result<i32, Errno> {
+    // SAFETY: the page is longer than any argument, and borrowed exclusively; a write to it fails in the kernel's own
+    // copy routine.
+    unsafe { ioctl_at(fd, request, argument.as_mut_ptr()) }
 }
 
 /// # Safety

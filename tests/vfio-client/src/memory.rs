@@ -138,3 +138,42 @@ impl Drop for Cliff {
         let _ = unsafe { munmap(self.start, 2 * PAGE) };
     }
 }
+
+/// The argument of an ioctl that the kernel can read and not answer: a page without the right to write.
+pub struct Frozen {
+    start: NonNull<c_void>,
+}
+
+impl Frozen {
+    /// Maps a page that starts with these 32-bit words, and takes the right away.
+    ///
+    /// # Errors
+    ///
+    /// What mmap(2) and mprotect(2) answer.
+    pub fn words(words: &[u32]) -> Result<Self, Errno> {
+        assert!(4 * words.len() <= PAGE);
+        let size = NonZeroUsize::MIN.saturating_add(PAGE - 1);
+        let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
+        let start = unsafe { mmap_anonymous(None, size, rights, MapFlags::MAP_PRIVATE) }?;
+        let frozen = Frozen { start };
+        let to = start.cast::<u32>().as_ptr();
+        // SAFETY: the page is new and long enough, so that nothing else refers to it.
+        unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), to, words.len()) };
+        // SAFETY: the page is ours, and no reference points into it.
+        unsafe { mprotect(start, PAGE, ProtFlags::PROT_READ) }?;
+        Ok(frozen)
+    }
+
+    /// Where the page begins.
+    pub fn as_mut_ptr(&mut self) -> *mut c_void {
+        self.start.as_ptr()
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no pointer into it is used after this.
+        let _ = unsafe { munmap(self.start, PAGE) };
+    }
+}

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use iommufd_ioctls::IommuFd;
 use nix::sys::eventfd::EventFd;
 use vfio_bindings::bindings::vfio::{
-    VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSI_IRQ_INDEX as MSI,
+    VFIO_PCI_INTX_IRQ_INDEX as INTX, VFIO_PCI_MSI_IRQ_INDEX as MSI, VFIO_PCI_NUM_REGIONS,
 };
-use vfio_ioctls::{DmaLoggingRange, VfioContainer, VfioDevice, VfioError, VfioIommufd, VfioOps};
+use vfio_ioctls::{
+    DmaLoggingRange, VfioContainer, VfioDevice, VfioError, VfioIommufd, VfioOps, VfioRegionInfoCap,
+    VfioRegionInfoCapSparseMmap, VfioRegionInfoCapType, VfioRegionSparseMmapArea,
+};
 
 use super::{cases, World};
 use crate::device::Access;
@@ -23,6 +26,7 @@ use crate::sysfs::Mdev;
 cases![
     serves_the_client_of_rust_vmm,
     lets_that_client_map_memory,
+    shows_that_client_its_migration_region,
     migrates_for_that_client,
     logs_dma_for_that_client,
 ];
@@ -95,6 +99,34 @@ fn lets_that_client_map_memory(world: &World<'_>) -> Outcome {
     let mut vendor = [0; 2];
     device.region_read(CONFIG, &mut vendor, 0);
     check_eq!(vendor, [0x36, 0x1b], "vendor afterwards");
+    Ok(())
+}
+
+fn shows_that_client_its_migration_region(world: &World<'_>) -> Outcome {
+    if !world.migrates() {
+        skip!("the type does not migrate");
+    }
+    let device = open(world)?;
+    let index = VFIO_PCI_NUM_REGIONS;
+    check_eq!(device.get_region_size(index), 0x2000, "size of the region");
+    let mut caps = device.get_region_caps(index);
+    caps.sort_by_key(|cap| matches!(cap, VfioRegionInfoCap::SparseMmap(_)));
+    let want = [
+        VfioRegionInfoCap::Type(VfioRegionInfoCapType {
+            type_: 3,
+            subtype: 1,
+        }),
+        VfioRegionInfoCap::SparseMmap(VfioRegionInfoCapSparseMmap {
+            areas: vec![VfioRegionSparseMmapArea {
+                offset: 0x1000,
+                size: 0x1000,
+            }],
+        }),
+    ];
+    check_eq!(caps, want, "capabilities of the region");
+    let mut state = [0; 4];
+    device.region_read(index, &mut state, 0);
+    check_eq!(state, [1, 0, 0, 0], "device_state");
     Ok(())
 }
 

@@ -352,6 +352,20 @@ impl Mapping {
     ///
     /// What mmap(2) answers.
     pub fn at(region: &Region<'_>, offset: u64, size: usize) -> Result<Self, Errno> {
+        Mapping::with(region, offset, size, MapFlags::MAP_SHARED)
+    }
+
+    /// Maps any part of a region, shared or private.
+    ///
+    /// # Errors
+    ///
+    /// What mmap(2) answers.
+    pub fn with(
+        region: &Region<'_>,
+        offset: u64,
+        size: usize,
+        flags: MapFlags,
+    ) -> Result<Self, Errno> {
         let length = NonZeroUsize::new(size).ok_or(Errno::EINVAL)?;
         // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
         let start = unsafe {
@@ -359,7 +373,7 @@ impl Mapping {
                 None,
                 length,
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MapFlags::MAP_SHARED,
+                flags,
                 region.device.file(),
                 file_offset(region.index, offset),
             )

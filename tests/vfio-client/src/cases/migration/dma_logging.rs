@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The log of DMA: complete, strict, and empty, as the card writes to no memory.
 
+use std::os::fd::AsFd;
+
 use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
     VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT as REPORT,
@@ -9,8 +11,9 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::super::{cases, World};
-use crate::device::Device;
+use crate::device::{ioctl_frozen, requests, Device};
 use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
+use crate::memory::Frozen;
 use crate::migration::{guest, logging};
 
 cases![
@@ -23,6 +26,7 @@ cases![
     reports_only_while_it_logs,
     can_be_stopped_and_started_again,
     forgets_the_log_of_the_last_user,
+    logs_nothing_when_its_answer_is_lost,
 ];
 
 /// Opens a device whose log can be read; skips the case where the kernel has nothing to read one with.
@@ -203,6 +207,29 @@ fn forgets_the_log_of_the_last_user(world: &World<'_>) -> Outcome {
     let device = world.open()?;
     let report = logging::report(&device, RANGE, PAGE, &mut [0; 4]);
     check_errno!(report, EINVAL, "a report of the last user's log");
+    logging::start(&device, PAGE, &[RANGE])?;
+    Ok(logging::stop(&device)?)
+}
+
+fn logs_nothing_when_its_answer_is_lost(world: &World<'_>) -> Outcome {
+    let device = open(world)?;
+    let range = [RANGE.0, RANGE.1];
+    let at = range.as_ptr() as u64;
+    let words = [
+        32,
+        START | SET,
+        PAGE as u32,
+        0,
+        1,
+        0,
+        at as u32,
+        (at >> 32) as u32,
+    ];
+    let mut argument = Frozen::words(&words)?;
+    let call = ioctl_frozen(device.file().as_fd(), requests::FEATURE, &mut argument);
+    check_errno!(call, EFAULT, "a start without room for an answer");
+    let report = logging::report(&device, RANGE, PAGE, &mut [0; 4]);
+    check_errno!(report, EINVAL, "a report after that");
     logging::start(&device, PAGE, &[RANGE])?;
     Ok(logging::stop(&device)?)
 }

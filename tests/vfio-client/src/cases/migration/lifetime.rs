@@ -10,9 +10,10 @@ use nix::kmod::{delete_module, DeleteModuleFlags};
 use super::super::{cases, World};
 use crate::device::Device;
 use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, Outcome};
+use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
 use crate::memory::PAGE;
 use crate::migration::guest;
+use crate::migration::stream::Stream;
 use crate::migration::v1::{Mapping, Region};
 use crate::migration::v2::{self, DataFile, PRE_COPY, RESUMING, RUNNING, STATES, STOP_COPY};
 use crate::serial::{Port, SCR};
@@ -25,6 +26,7 @@ cases![
     is_closed_without_a_trace,
     survives_a_close_in_the_middle_of_reads_and_writes,
     keeps_two_devices_apart,
+    goes_on_until_the_last_descriptor_of_the_device_is_closed,
 ];
 
 /// Tries everything on a file whose device is gone.
@@ -254,4 +256,22 @@ fn keeps_two_devices_apart(world: &World<'_>) -> Outcome {
     here.read(&mut seen);
     check_eq!(seen, [1; 16], "the data section of the first");
     Ok(())
+}
+
+fn goes_on_until_the_last_descriptor_of_the_device_is_closed(world: &World<'_>) -> Outcome {
+    let mut device = world.open_migratable()?;
+    let Some(second) = device.open_again() else {
+        skip!("only a group gives a second descriptor");
+    };
+    guest::play(&device, world.ports(), 1)?;
+    let file = v2::open(&device, PRE_COPY)?;
+    let mut bytes = file.drain(4096)?;
+    // The descriptor by which the transfer began goes.
+    drop(device.replace_file(second?));
+    check_eq!(v2::state(&device)?, PRE_COPY, "state through the second");
+    v2::set(&device, STOP_COPY)?;
+    bytes.extend(file.drain(4096)?);
+    check!(Stream::parse(&bytes).is_ok(), "not a whole stream");
+    drop(device);
+    is_dead(&file, STOP_COPY)
 }

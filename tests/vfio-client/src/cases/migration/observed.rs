@@ -24,6 +24,7 @@ cases![
     shows_why_a_stream_was_refused_in_debugfs,
     leaves_nothing_in_debugfs_when_removed,
     traces_each_step_between_states,
+    answers_the_core_that_shows_its_state,
 ];
 
 const DEBUGFS: &str = "/sys/kernel/debug/migdev";
@@ -292,5 +293,35 @@ fn walk(device: &Device) -> Outcome {
     v2::set(device, RUNNING)?;
     v2::set(device, RESUMING)?;
     check_errno!(v2::set(device, RUNNING), EINVAL, "to run with nothing");
+    Ok(())
+}
+
+/// The core has a file of its own, which anybody may read at any time, whether the device is open or not.
+fn answers_the_core_that_shows_its_state(world: &World<'_>) -> Outcome {
+    let folder = Path::new("/sys/kernel/debug/vfio").join(world.mdev.uuid());
+    if !folder.exists() {
+        skip!("there is no {}", folder.display());
+    }
+    let shown = |name: &str| fs::read_to_string(folder.join("migration").join(name));
+    if !world.migrates() {
+        check!(shown("state").is_err(), "a type that stays has a state");
+        return Ok(());
+    }
+    check_eq!(
+        shown("state")?,
+        "RUNNING\n",
+        "the state before it is opened"
+    );
+    let want = "stop-copy\np2p\npre-copy\ndirty-tracking\n";
+    check_eq!(shown("features")?, want, "the features");
+    let device = world.open()?;
+    for state in STATES {
+        device.reset()?;
+        let _file = v2::set(&device, state)?;
+        let text = shown("state")?;
+        check_eq!(text.trim_end(), NAMES[state as usize], "the state");
+    }
+    drop(device);
+    check_eq!(shown("state")?, "RUNNING\n", "the state once it is closed");
     Ok(())
 }

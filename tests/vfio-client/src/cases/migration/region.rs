@@ -2,6 +2,7 @@
 //! What the migration region is: how it is found, its layout, and which accesses it takes.
 
 use nix::errno::Errno;
+use nix::sys::mman::MapFlags;
 use vfio_bindings::bindings::vfio::{
     VFIO_PCI_NUM_REGIONS, VFIO_REGION_INFO_FLAG_CAPS, VFIO_REGION_INFO_FLAG_MMAP,
     VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
@@ -275,6 +276,9 @@ fn maps_its_data_section_and_nothing_else(world: &World<'_>) -> Outcome {
         let mapped = Mapping::at(&region, offset, size as usize).map(drop);
         check_errno!(mapped, EINVAL, "mapping {size:#x} at {offset:#x}");
     }
+    // A copy of one's own would not be what the device takes in.
+    let private = Mapping::with(&region, DATA.0, DATA.1 as usize, MapFlags::MAP_PRIVATE);
+    check_errno!(private.map(drop), EINVAL, "a private mapping");
     // Two at a time, in both of which the same is seen.
     let both = [Mapping::new(&region)?, Mapping::new(&region)?];
     both[0].write(&[0x11; 64]);

@@ -2,6 +2,7 @@
 //! The states of the feature protocol, and the ways between them (`enum vfio_device_mig_state` of `linux/vfio.h`).
 
 use std::collections::VecDeque;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
@@ -12,9 +13,9 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::super::{cases, World};
-use crate::device::{requests, Device};
+use crate::device::{ioctl_frozen, requests, Device};
 use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::memory::Argument;
+use crate::memory::{Argument, Frozen};
 use crate::migration::v2::{
     self, DataFile, ERROR, PRECOPY_INFO_V2, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, RUNNING_P2P,
     STATES, STOP, STOP_COPY,
@@ -29,6 +30,8 @@ cases![
     refuses_what_is_no_state_without_a_change,
     takes_a_request_for_the_state_it_is_in,
     forgets_the_migration_of_the_last_user,
+    leaves_no_file_behind_when_its_answer_is_lost,
+    gives_no_file_with_a_refusal,
 ];
 
 fn offers_every_migration_state(world: &World<'_>) -> Outcome {
@@ -250,6 +253,42 @@ fn forgets_the_migration_of_the_last_user(world: &World<'_>) -> Outcome {
         if let Some(file) = file {
             check!(file.is_disabled(), "the last user's file of {state} lives");
         }
+    }
+    Ok(())
+}
+
+/// What the core cannot tell is done all the same: whoever gets `EFAULT` can ask, and begin anew.
+fn leaves_no_file_behind_when_its_answer_is_lost(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let descriptors = || std::fs::read_dir("/proc/self/fd").map(|entries| entries.count());
+    let before = descriptors()?;
+    for (state, from) in [(PRE_COPY, RUNNING), (STOP_COPY, RUNNING), (RESUMING, STOP)] {
+        device.reset()?;
+        v2::set(&device, from)?;
+        let mut argument = Frozen::words(&[16, DEVICE_STATE | SET, state, 0])?;
+        let call = ioctl_frozen(device.file().as_fd(), requests::FEATURE, &mut argument);
+        check_errno!(call, EFAULT, "to state {state} without room for an answer");
+        check_eq!(descriptors()?, before, "descriptors after that");
+        check_eq!(v2::state(&device)?, state, "state after that");
+        check!(
+            v2::set(&device, state)?.is_none(),
+            "asking again gave a file"
+        );
+    }
+    device.reset()?;
+    let stream = v2::save(&device)?;
+    v2::load(&device, &stream)?;
+    Ok(())
+}
+
+fn gives_no_file_with_a_refusal(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    v2::set(&device, STOP_COPY)?;
+    for state in [ERROR, PRE_COPY, 8, u32::MAX] {
+        let mut argument = Argument::words(&[16, DEVICE_STATE | SET, state, 0x1234]);
+        let call = device.ioctl(requests::FEATURE, &mut argument);
+        check_errno!(call, EINVAL, "to state {state:#x}");
+        check_eq!(argument.get(12), u32::MAX, "data_fd for state {state:#x}");
     }
     Ok(())
 }
