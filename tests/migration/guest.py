@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The nested guest, which is one while it moves from machine to machine: what it says on its console, wherever that
+was. tools/guest/nested/exercise describes the lines."""
+
+import re
+
+SEQUENCE = re.compile(r"^guest: sequence (\d+)$", re.M)
+FILLED = re.compile(r"^guest: filled (\d+)$", re.M)
+DRAINED = re.compile(r"^guest: drained (\d+)$", re.M)
+FAULT = re.compile(r"^guest: fault .*$", re.M)
+DONE = re.compile(r"^guest: done numbers (\d+) rounds (\d+) faults (\d+)$", re.M)
+
+
+class Guest:
+    def __init__(self, machine):
+        self.machines = [machine]
+
+    @property
+    def machine(self):
+        """The one it is in."""
+        return self.machines[-1]
+
+    def moved_to(self, machine):
+        self.machines.append(machine)
+
+    def text(self):
+        """Its console. A line may have been begun in one machine and ended in the next."""
+        return b"".join(machine.console for machine in self.machines).decode(errors="replace").replace("\r", "")
+
+    def last(self, pattern):
+        """The newest number that it told in such a line."""
+        found = pattern.findall(self.text())
+        return int(found[-1]) if found else 0
+
+    def faults(self):
+        return FAULT.findall(self.text())
+
+    async def go_on(self, numbers=200):
+        """Wait until so many more numbers came back to it."""
+        wanted = self.last(SEQUENCE) + numbers
+        await self.machine.until(lambda: self.last(SEQUENCE) >= wanted, f"number {wanted} to come back to the guest")
+
+    async def filled(self):
+        await self.machine.until(lambda: self.last(FILLED) > self.last(DRAINED), "the guest to fill a UART")
+
+    def tell(self, letter):
+        self.machine.process.stdin.write(letter)
+
+    async def refill(self):
+        """Have it read and check what waits in the UART, and fill that anew."""
+        wanted = self.last(DRAINED) + 1
+        self.tell(b"d")
+        await self.machine.until(lambda: self.last(DRAINED) >= wanted, f"the guest to read back round {wanted}")
+        await self.filled()
+
+    async def finish(self):
+        """Have it end; returns its numbers, rounds and faults."""
+        self.tell(b"q")
+        await self.machine.until(lambda: DONE.search(self.text()), "the guest to end", may_end=True)
+        return tuple(map(int, DONE.search(self.text()).groups()))
