@@ -48,9 +48,9 @@ pub const DATA_SIZE: usize = 0x1000;
 /// The length of the region in bytes.
 pub const SIZE: u64 = 0x2000;
 
-/// The length in bytes of all but the last chunk of a state that is saved. A chunk could fill the data section; but a
-/// client that fails to save in several would not be noticed.
-pub const CHUNK: usize = 256;
+/// The length in bytes of all but the last chunk of a state that is saved. A chunk could fill the data section; but then
+/// even the longest stream would be one, and a client that fails to save in several would not be noticed.
+pub const CHUNK: usize = 64;
 
 /// The data section: [`DATA_SIZE`] bytes that others may read and write at any time.
 ///
