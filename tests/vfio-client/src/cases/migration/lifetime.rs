@@ -2,7 +2,7 @@
 //! What a data file survives, and what it keeps alive.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::kmod::{delete_module, DeleteModuleFlags};
@@ -184,6 +184,9 @@ fn is_closed_without_a_trace(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
+/// How long a file may live on without its device.
+const SPAN: Duration = Duration::from_secs(2);
+
 fn survives_a_close_in_the_middle_of_reads_and_writes(world: &World<'_>) -> Outcome {
     let device = world.open_migratable()?;
     guest::play(&device, world.ports(), 1)?;
@@ -195,7 +198,9 @@ fn survives_a_close_in_the_middle_of_reads_and_writes(world: &World<'_>) -> Outc
         let file = v2::open(&device, state)?;
         let ends = std::thread::scope(|scope| {
             let user = scope.spawn(|| {
-                for at in (0..stream.len()).cycle() {
+                let start = Instant::now();
+                let mut bytes = (0..stream.len()).cycle();
+                while let (Some(at), true) = (bytes.next(), start.elapsed() < SPAN) {
                     let done = match state {
                         RESUMING => file.write(&stream[at..=at]),
                         _ => file.read(&mut [0; 1]),

@@ -24,6 +24,7 @@ cases![
     shows_why_a_stream_was_refused_in_debugfs,
     leaves_nothing_in_debugfs_when_removed,
     traces_each_step_between_states,
+    traces_a_reset_as_one_step,
     answers_the_core_that_shows_its_state,
 ];
 
@@ -252,24 +253,33 @@ fn leaves_nothing_in_debugfs_when_removed(world: &World<'_>) -> Outcome {
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-fn traces_each_step_between_states(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+/// The steps of this device that the tracepoint tells of while something is done, each as its states; `None` where there
+/// is no tracepoint.
+fn traced(mdev: &Mdev, act: impl FnOnce() -> Outcome) -> Result<Option<Vec<String>>, Miss> {
     let trace = Path::new(TRACEFS);
     let switch = trace.join("events/migdev/migdev_state/enable");
     if !switch.exists() {
-        skip!("there is no {}", switch.display());
+        return Ok(None);
     }
     fs::write(trace.join("trace"), "")?;
     fs::write(&switch, "1")?;
-    let walked = walk(&device);
+    let done = act();
     fs::write(&switch, "0")?;
     let text = fs::read_to_string(trace.join("trace"))?;
-    walked?;
-    let start = format!("device={} ", world.mdev.uuid());
-    let steps: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.split_once("migdev_state: ")?.1.strip_prefix(&start))
-        .collect();
+    done?;
+    let start = format!("device={} ", mdev.uuid());
+    let step = |line: &str| {
+        let (_, step) = line.split_once("migdev_state: ")?;
+        step.strip_prefix(&start).map(str::to_owned)
+    };
+    Ok(Some(text.lines().filter_map(step).collect()))
+}
+
+fn traces_each_step_between_states(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    let Some(steps) = traced(world.mdev, || walk(&device))? else {
+        skip!("the kernel has no tracepoints");
+    };
     let want = [
         "from=RUNNING to=PRE_COPY",
         "from=PRE_COPY to=PRE_COPY_P2P",
@@ -282,6 +292,20 @@ fn traces_each_step_between_states(world: &World<'_>) -> Outcome {
         "from=STOP to=RESUMING",
     ];
     check_eq!(steps, want, "the steps");
+    Ok(())
+}
+
+/// A reset goes over no other state.
+fn traces_a_reset_as_one_step(world: &World<'_>) -> Outcome {
+    let device = world.open_migratable()?;
+    for state in STATES.into_iter().filter(|state| *state != RUNNING) {
+        v2::set(&device, state)?;
+        let Some(steps) = traced(world.mdev, || Ok(device.reset()?))? else {
+            skip!("the kernel has no tracepoints");
+        };
+        let want = format!("from={} to=RUNNING", NAMES[state as usize]);
+        check_eq!(steps, [want], "the steps of a reset");
+    }
     Ok(())
 }
 

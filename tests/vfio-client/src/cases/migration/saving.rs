@@ -197,6 +197,11 @@ fn tells_poll_what_can_be_read(world: &World<'_>) -> Outcome {
     Ok(())
 }
 
+/// How long a reader sleeps at least, as nothing happens before.
+const ASLEEP: Duration = Duration::from_millis(20);
+/// How long it may take until it is woken.
+const LATE: Duration = Duration::from_secs(3);
+
 /// Waits in another thread while something is done, and returns what the wait brought and how long it took.
 fn wake(
     file: &DataFile,
@@ -205,7 +210,7 @@ fn wake(
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             let start = Instant::now();
-            file.events(Duration::from_secs(8))
+            file.events(LATE + Duration::from_secs(1))
                 .map(|events| (events, start.elapsed()))
         });
         std::thread::sleep(Duration::from_millis(40));
@@ -224,8 +229,8 @@ fn wakes_a_reader_that_waits_for_stop_copy(world: &World<'_>) -> Outcome {
         "woken with {events:?} after {after:?}"
     );
     check!(
-        after >= Duration::from_millis(20),
-        "not asleep before: {after:?}"
+        (ASLEEP..LATE).contains(&after),
+        "asleep for {after:?}, want {ASLEEP:?} to {LATE:?}"
     );
     Ok(())
 }
@@ -246,8 +251,8 @@ fn wakes_a_reader_when_the_transfer_ends(world: &World<'_>) -> Outcome {
         })?;
         check!(!events.is_empty(), "{how}: not woken within {after:?}");
         check!(
-            after < Duration::from_secs(7),
-            "{how}: woken late, after {after:?}"
+            (ASLEEP..LATE).contains(&after),
+            "{how}: asleep for {after:?}, want {ASLEEP:?} to {LATE:?}"
         );
         check_errno!(file.read(&mut [0]), ENODEV, "{how}: a read");
     }
