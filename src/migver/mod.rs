@@ -11,8 +11,10 @@
 //!
 //! It is read with [`Version::parse`], written with [`core::fmt::Display`], built from a driver's
 //! own constants with [`Version::new`] (in a `const`, if so wished), and weighed with [`compare`].
-//! A driver that is handed a string by its user calls [`check`], which does both steps. Nothing
-//! here allocates, recurses or panics, and everything is linear in the length of the strings.
+//! A driver keeps each of its versions as an [`Identity`], whose string is written at compile time, and
+//! hands it the strings of its users with [`Identity::check`]; [`check()`] does the same for any
+//! version. Nothing here allocates, recurses or panics, and everything is linear in the length of the
+//! strings.
 //!
 //! A string has one spelling: the fields stand in a fixed order, numbers have no leading zeros,
 //! lists are sorted and without repeats, and an empty list is not there at all. Two descriptions
@@ -26,6 +28,7 @@ mod class;
 mod compare;
 mod element;
 mod error;
+mod identity;
 mod list;
 mod merge;
 mod parse;
@@ -59,6 +62,7 @@ pub use error::{
     Invalid,
     ParseError, //
 };
+pub use identity::Identity;
 pub use list::{
     Extensions,
     Names,
