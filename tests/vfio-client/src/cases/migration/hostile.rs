@@ -5,15 +5,16 @@
 use nix::errno::Errno;
 
 use super::super::{cases, World};
+use super::idle;
 use crate::device::Device;
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::migration::guest;
+use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
 use crate::migration::stream::{
     seal, Record, Stream, END, HEAD, LENGTH_AT, LIMIT, MANDATORY, RECORD, VERSION_AT,
 };
 use crate::migration::v1::{self, Carry, Region};
 use crate::migration::v2::{self, RESUMING, RUNNING};
-use crate::serial::{Port, CONFIG, INTERRUPT_LINE, SCR};
+use crate::serial::{Port, CONFIG, INTERRUPT_LINE, LCR, SCR};
+use crate::sysfs::Mdev;
 
 cases![
     refuses_a_stream_that_is_cut_off_anywhere,
@@ -72,11 +73,7 @@ impl<'a> Target<'a> {
 
     /// Offers a stream to a device that is as after a reset. When it was taken, the device runs with it; if not, it is
     /// as after a reset again, and the first error is returned.
-    fn offer(
-        &self,
-        bytes: &[u8],
-        carrier: Carrier,
-    ) -> Result<Result<(), Errno>, crate::ktap::Miss> {
+    fn offer(&self, bytes: &[u8], carrier: Carrier) -> Result<Result<(), Errno>, Miss> {
         self.mark()?;
         let end = match carrier {
             Carrier::File => {
@@ -136,32 +133,23 @@ impl<'a> Target<'a> {
     }
 }
 
-/// A device as after a reset, and a stream of one that was busy.
-fn prepare(world: &World<'_>) -> Result<(Device, Vec<u8>), crate::ktap::Miss> {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
-    let bytes = v2::save(&device)?;
-    device.reset()?;
-    Ok((device, bytes))
-}
-
 /// The stream, taken apart.
-fn parts(bytes: &[u8]) -> Result<Stream, crate::ktap::Miss> {
-    Stream::parse(bytes).map_err(crate::ktap::Miss::Failed)
+fn parts(bytes: &[u8]) -> Result<Stream, Miss> {
+    Stream::parse(bytes).map_err(Miss::Failed)
 }
 
 /// Checks that the device takes what is right, and works.
 fn works(target: &Target<'_>, bytes: &[u8]) -> Outcome {
     target.takes(bytes, bytes, "the right stream at last")?;
     let port = Port::new(target.device, 0);
-    port.set(crate::serial::LCR, 0x03)?;
+    port.set(LCR, 0x03)?;
     port.send(b"w")?;
     check_eq!(port.receive(9)?, b"w", "text after it all");
     Ok(())
 }
 
 fn refuses_a_stream_that_is_cut_off_anywhere(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     for length in 0..bytes.len() {
         let file = target.offer(&bytes[..length], Carrier::File)?;
@@ -178,7 +166,7 @@ fn refuses_a_stream_that_is_cut_off_anywhere(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_a_stream_with_any_bit_flipped(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let mut broken = bytes.clone();
     for bit in 0..8 * bytes.len() {
@@ -198,7 +186,7 @@ fn refuses_a_stream_with_any_bit_flipped(world: &World<'_>) -> Outcome {
 /// With a checksum that is right, a flipped bit is another state. Either it is one that a card can be in, and then it is
 /// what is saved next, or it is refused.
 fn loads_nothing_that_it_would_not_save(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let (mut taken, mut refused) = (0, 0);
     let start = parts(&bytes)?.head.len();
@@ -230,7 +218,7 @@ fn loads_nothing_that_it_would_not_save(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_records_that_are_missing_doubled_or_out_of_order(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
     for at in 0..right.records.len() {
@@ -269,7 +257,7 @@ fn refuses_records_that_are_missing_doubled_or_out_of_order(world: &World<'_>) -
 }
 
 fn refuses_records_of_other_lengths_and_flags(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
     for at in 0..right.records.len() {
@@ -318,7 +306,7 @@ fn refuses_records_of_other_lengths_and_flags(world: &World<'_>) -> Outcome {
 }
 
 fn skips_unknown_records_that_are_optional(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
     for (tag, length) in [(3, 0), (0, 1), (0x8000, 8), (0xfffe, 300), (0x1234, 60_000)] {
@@ -334,7 +322,7 @@ fn skips_unknown_records_that_are_optional(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_unknown_records_that_are_mandatory(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
     for (tag, length) in [(3, 0), (0, 1), (0x8000, 8), (0xfffe, 300)] {
@@ -350,7 +338,7 @@ fn refuses_unknown_records_that_are_mandatory(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_heads_that_are_none(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let with = |at: usize, change: &[u8]| {
         let mut bytes = bytes.clone();
@@ -385,7 +373,7 @@ fn refuses_heads_that_are_none(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_versions_that_do_not_fit(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
     let ports = format!("ports=eq:{}", world.ports());
@@ -427,13 +415,13 @@ fn refuses_versions_that_do_not_fit(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_the_stream_of_another_type(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let name = match world.ports() {
         1 => "migdev-serial2",
         _ => "migdev-serial1",
     };
-    let mdev = crate::sysfs::Mdev::create(&world.mdev.kind().sibling(name))?;
+    let mdev = Mdev::create(&world.mdev.kind().sibling(name))?;
     let other = Device::open(mdev.path(), world.access)?;
     let foreign = v2::save(&other)?;
     target.refuses(&foreign, Errno::ERANGE, name)?;
@@ -447,7 +435,7 @@ fn refuses_the_stream_of_another_type(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_a_stream_that_is_too_long(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
     // Up to the limit, and one byte more.
@@ -470,7 +458,7 @@ fn refuses_a_stream_that_is_too_long(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_the_rest_of_a_stream_that_it_refused(world: &World<'_>) -> Outcome {
-    let (device, bytes) = prepare(world)?;
+    let (device, bytes) = idle(world)?;
     let mut broken = bytes.clone();
     broken[0] ^= 0xff;
     let file = v2::open(&device, RESUMING)?;

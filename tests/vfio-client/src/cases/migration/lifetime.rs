@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::kmod::{delete_module, DeleteModuleFlags};
 
 use super::super::{cases, World};
+use super::busy;
 use crate::device::Device;
 use crate::kmsg::Kmsg;
 use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
@@ -166,8 +167,7 @@ fn can_be_removed_in_every_state(world: &World<'_>) -> Outcome {
 }
 
 fn is_closed_without_a_trace(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
+    let device = busy(world)?;
     let want = v2::save(&device)?;
     for state in [PRE_COPY, STOP_COPY] {
         v2::set(&device, RUNNING)?;
@@ -188,8 +188,7 @@ fn is_closed_without_a_trace(world: &World<'_>) -> Outcome {
 const SPAN: Duration = Duration::from_secs(2);
 
 fn survives_a_close_in_the_middle_of_reads_and_writes(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
+    let device = busy(world)?;
     let stream = v2::save(&device)?;
     drop(device);
     for round in 0..40 {

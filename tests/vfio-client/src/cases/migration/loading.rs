@@ -10,7 +10,8 @@ use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{lseek, Whence};
 
 use super::super::{cases, World};
-use crate::device::{ioctl, request, requests, Device};
+use super::{idle, plays, BUSY};
+use crate::device::{ioctl, request, requests};
 use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
 use crate::memory::{Argument, Cliff};
 use crate::migration::guest;
@@ -31,39 +32,19 @@ cases![
     loads_again_and_again,
 ];
 
-/// A stream of a card in a scene, from a device of the same type that is as after a reset now.
-fn stream_of(device: &Device, ports: usize, scene: usize) -> Result<Vec<u8>, Errno> {
-    guest::play(device, ports, scene)?;
-    let stream = v2::save(device)?;
-    device.reset()?;
-    Ok(stream)
-}
-
-/// Checks that the device runs with what was saved of that scene.
-fn plays(world: &World<'_>, device: &Device, scene: usize, when: &str) -> Outcome {
-    check_eq!(v2::state(device)?, RUNNING, "state {when}");
-    let got = guest::examine(device, world.ports())?;
-    device.reset()?;
-    guest::play(device, world.ports(), scene)?;
-    guest::same(&got, &guest::examine(device, world.ports())?, when)?;
-    Ok(device.reset()?)
-}
-
 fn loads_a_stream_in_pieces_of_any_size(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     for piece in [1, 2, 3, 7, 15, 16, 17, 64, 255, 256, 257, 4096] {
         let file = v2::open(&device, RESUMING)?;
         file.feed(&stream, piece)?;
         v2::set(&device, RUNNING)?;
-        plays(world, &device, 1, &format!("after pieces of {piece}"))?;
+        plays(world, &device, BUSY, &format!("after pieces of {piece}"))?;
     }
     Ok(())
 }
 
 fn is_a_file_to_write_and_nothing_else(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     let file = v2::open(&device, RESUMING)?;
     let mut buffer = [0; 8];
     check_errno!(file.read(&mut buffer), EBADF, "a read");
@@ -79,12 +60,11 @@ fn is_a_file_to_write_and_nothing_else(world: &World<'_>) -> Outcome {
     check_eq!(file.write(&[])?, 0, "a write of nothing");
     file.feed(&stream, 4096)?;
     v2::set(&device, RUNNING)?;
-    plays(world, &device, 1, "after all that")
+    plays(world, &device, BUSY, "after all that")
 }
 
 fn can_always_be_written_as_poll_has_it(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     let file = v2::open(&device, RESUMING)?;
     for part in stream.chunks(100) {
         let events = file.events(Duration::ZERO)?;
@@ -104,8 +84,7 @@ fn can_always_be_written_as_poll_has_it(world: &World<'_>) -> Outcome {
 }
 
 fn takes_nothing_from_a_buffer_that_is_not_there(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     let file = v2::open(&device, RESUMING)?;
     let (mut cliff, mut at) = (Cliff::new()?, 0);
     for (length, valid) in [(1, 0), (64, 0), (64, 10), (stream.len(), 63)] {
@@ -119,12 +98,11 @@ fn takes_nothing_from_a_buffer_that_is_not_there(world: &World<'_>) -> Outcome {
     }
     file.feed(&stream[at..], 4096)?;
     v2::set(&device, RUNNING)?;
-    plays(world, &device, 1, "after faults")
+    plays(world, &device, BUSY, "after faults")
 }
 
 fn refuses_to_leave_with_an_incomplete_stream(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     for part in [0, 1, 16, stream.len() / 2, stream.len() - 1] {
         let file = v2::open(&device, RESUMING)?;
         file.feed(&stream[..part], 4096)?;
@@ -139,14 +117,18 @@ fn refuses_to_leave_with_an_incomplete_stream(world: &World<'_>) -> Outcome {
         // What was refused has changed nothing: the rest may still come.
         file.feed(&stream[part..], 4096)?;
         v2::set(&device, RUNNING)?;
-        plays(world, &device, 1, &format!("after a rest from {part} on"))?;
+        plays(
+            world,
+            &device,
+            BUSY,
+            &format!("after a rest from {part} on"),
+        )?;
     }
     Ok(())
 }
 
 fn applies_nothing_before_the_stream_is_complete(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     guest::play(&device, world.ports(), 5)?;
     let want = guest::glance(&device, world.ports())?;
     let file = v2::open(&device, RESUMING)?;
@@ -158,12 +140,11 @@ fn applies_nothing_before_the_stream_is_complete(world: &World<'_>) -> Outcome {
     let seen = guest::glance(&device, world.ports())?;
     check!(seen != want, "the whole stream changed nothing");
     v2::set(&device, RUNNING)?;
-    plays(world, &device, 1, "after it all")
+    plays(world, &device, BUSY, "after it all")
 }
 
 fn is_aborted_by_a_reset(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     for part in [0, 10, stream.len() - 1, stream.len()] {
         let file = v2::open(&device, RESUMING)?;
         file.feed(&stream[..part], 4096)?;
@@ -175,8 +156,7 @@ fn is_aborted_by_a_reset(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_what_follows_the_end(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     for piece in [1, stream.len(), stream.len() + 1] {
         let file = v2::open(&device, RESUMING)?;
         let more = [&stream[..], &[0]].concat();
@@ -193,8 +173,7 @@ fn refuses_what_follows_the_end(world: &World<'_>) -> Outcome {
 }
 
 fn keeps_what_is_written_to_configuration_after_the_stream(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     let file = v2::open(&device, RESUMING)?;
     file.feed(&stream, 4096)?;
     device.put(CONFIG, INTERRUPT_LINE, &[0x77])?;
@@ -222,8 +201,7 @@ fn keeps_what_is_written_to_configuration_after_the_stream(world: &World<'_>) ->
 }
 
 fn takes_each_byte_once_from_two_writers(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports(), 1)?;
+    let (device, stream) = idle(world)?;
     for round in 0..16 {
         let file = v2::open(&device, RESUMING)?;
         let next = AtomicUsize::new(0);
@@ -250,7 +228,7 @@ fn takes_each_byte_once_from_two_writers(world: &World<'_>) -> Outcome {
             "two whole streams were taken"
         );
         match v2::set(&device, RUNNING) {
-            Ok(_) => plays(world, &device, 1, "after two writers")?,
+            Ok(_) => plays(world, &device, BUSY, "after two writers")?,
             Err(Errno::EINVAL) => {
                 device.reset()?;
                 plays(world, &device, 0, "after two writers that were refused")?;
@@ -262,8 +240,7 @@ fn takes_each_byte_once_from_two_writers(world: &World<'_>) -> Outcome {
 }
 
 fn loads_again_and_again(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let mut stream = stream_of(&device, world.ports(), 1)?;
+    let (device, mut stream) = idle(world)?;
     for round in 0..20 {
         v2::load(&device, &stream)?;
         let file = v2::open(&device, STOP_COPY)?;
@@ -274,5 +251,5 @@ fn loads_again_and_again(world: &World<'_>) -> Outcome {
         guest::play(&device, world.ports(), 1 + round % 5)?;
     }
     v2::load(&device, &stream)?;
-    plays(world, &device, 1, "after twenty moves")
+    plays(world, &device, BUSY, "after twenty moves")
 }

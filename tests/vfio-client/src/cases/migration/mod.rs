@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The promises of migration: of each protocol by itself, of both together, and of what passes through them.
 
-use super::Case;
+use super::{Case, World};
+use crate::device::Device;
+use crate::ktap::{check_eq, Miss, Outcome};
+use crate::migration::{guest, v2};
 
 mod dma_logging;
 mod hostile;
@@ -33,4 +36,32 @@ pub fn groups() -> impl Iterator<Item = (&'static str, &'static [Case])> {
         ("dma_logging", dma_logging::CASES),
     ]
     .into_iter()
+}
+
+/// A device with something to save: the scene [`BUSY`] is on.
+fn busy(world: &World<'_>) -> Result<Device, Miss> {
+    let device = world.open_migratable()?;
+    guest::play(&device, world.ports(), BUSY)?;
+    Ok(device)
+}
+
+/// The scene that streams are taken of where it does not matter: characters wait in both directions.
+const BUSY: usize = 1;
+
+/// A device as after a reset, and a stream of one that was busy.
+fn idle(world: &World<'_>) -> Result<(Device, Vec<u8>), Miss> {
+    let device = busy(world)?;
+    let stream = v2::save(&device)?;
+    device.reset()?;
+    Ok((device, stream))
+}
+
+/// Checks that the device runs and that its guest sees what a scene left, and resets it.
+fn plays(world: &World<'_>, device: &Device, scene: usize, when: &str) -> Outcome {
+    check_eq!(v2::state(device)?, v2::RUNNING, "state {when}");
+    let got = guest::examine(device, world.ports())?;
+    device.reset()?;
+    guest::play(device, world.ports(), scene)?;
+    guest::same(&got, &guest::examine(device, world.ports())?, when)?;
+    Ok(device.reset()?)
 }

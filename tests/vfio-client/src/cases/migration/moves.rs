@@ -4,6 +4,7 @@
 use nix::errno::Errno;
 
 use super::super::{cases, World};
+use super::busy;
 use crate::device::Device;
 use crate::ktap::{check, check_eq, check_errno, Outcome};
 use crate::migration::v1::{self, Carry, Region};
@@ -160,8 +161,7 @@ fn moves_on_from_where_it_came(world: &World<'_>) -> Outcome {
 }
 
 fn carries_a_transfer_by_the_protocol_that_began_it(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
+    let device = busy(world)?;
     let want = v2::save(&device)?;
     let region = Region::of(&device)?;
     for early in [false, true] {

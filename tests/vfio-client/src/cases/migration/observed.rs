@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::super::{cases, World};
+use super::idle;
 use crate::device::{Access, Device};
 use crate::kmsg::Kmsg;
 use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
@@ -55,20 +56,12 @@ fn numbers<const N: usize>(mdev: &Mdev, names: [&str; N]) -> Result<[u64; N], Mi
     Ok(numbers)
 }
 
-/// A stream of a device that is as after a reset now.
-fn stream_of(device: &Device) -> Result<Vec<u8>, Errno> {
-    let bytes = v2::save(device)?;
-    device.reset()?;
-    Ok(bytes)
-}
-
 /// The log takes a few refusals at a time, so that the first that is told may be a while after the first that was made.
 fn logs_a_refused_stream_once_and_in_words(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let (device, mut bytes) = idle(world)?;
     if world.access != Access::Group || world.ports() > 1 {
         skip!("it takes seconds, and has nothing to do with the path or the ports");
     }
-    let mut bytes = stream_of(&device)?;
     if let Some(last) = bytes.last_mut() {
         *last ^= 1;
     }
@@ -172,8 +165,8 @@ fn counts_what_passes_in_debugfs(world: &World<'_>) -> Outcome {
 }
 
 fn shows_why_a_stream_was_refused_in_debugfs(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let right = Stream::parse(&stream_of(&device)?).map_err(Miss::Failed)?;
+    let (device, bytes) = idle(world)?;
+    let right = Stream::parse(&bytes).map_err(Miss::Failed)?;
     let mut cases: Vec<(Vec<u8>, &str, &str)> = Vec::new();
     let mut add = |change: &dyn Fn(&mut Stream), errno, words| {
         let mut stream = right.clone();

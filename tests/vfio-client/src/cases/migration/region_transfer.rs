@@ -4,8 +4,8 @@
 use nix::errno::Errno;
 
 use super::super::{cases, World};
-use crate::device::Device;
-use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
+use super::{busy, idle, plays, BUSY};
+use crate::ktap::{check, check_eq, check_errno, Outcome};
 use crate::migration::stream::Stream;
 use crate::migration::v1::{
     Carry, Mapping, Region, PRE_COPY, RESUMING, RUNNING, STOPPED, STOP_COPY,
@@ -29,31 +29,6 @@ cases![
     keeps_what_is_written_to_configuration_after_the_data,
     saves_and_loads_while_paused,
 ];
-
-/// A device with something to save.
-fn busy(world: &World<'_>) -> Result<Device, Miss> {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
-    Ok(device)
-}
-
-/// A stream of a device that is as after a reset now.
-fn stream_of(device: &Device, ports: usize) -> Result<Vec<u8>, Errno> {
-    guest::play(device, ports, 1)?;
-    let stream = v2::save(device)?;
-    device.reset()?;
-    Ok(stream)
-}
-
-/// Checks that the device runs with what a stream of that scene had, and resets it.
-fn plays(world: &World<'_>, device: &Device, scene: usize, when: &str) -> Outcome {
-    check_eq!(Region::of(device)?.state()? & 7, RUNNING, "state {when}");
-    let got = guest::examine(device, world.ports())?;
-    device.reset()?;
-    guest::play(device, world.ports(), scene)?;
-    guest::same(&got, &guest::examine(device, world.ports())?, when)?;
-    Ok(device.reset()?)
-}
 
 fn saves_in_several_chunks_that_it_counts_down(world: &World<'_>) -> Outcome {
     let device = busy(world)?;
@@ -182,27 +157,25 @@ fn saves_alike_by_every_access(world: &World<'_>) -> Outcome {
 }
 
 fn loads_alike_by_every_access(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     let region = Region::of(&device)?;
     for carry in WAYS {
         region.set_state(RESUMING)?;
         region.feed(&stream, 100, carry)?;
         region.set_state(RUNNING)?;
-        plays(world, &device, 1, &format!("loaded by {carry:?}"))?;
+        plays(world, &device, BUSY, &format!("loaded by {carry:?}"))?;
     }
     Ok(())
 }
 
 fn loads_in_chunks_of_any_size(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     let region = Region::of(&device)?;
     for chunk in [1, 5, 16, 255, 256, 257, 4096] {
         region.set_state(RESUMING)?;
         region.feed(&stream, chunk, Carry::Trapped(4096))?;
         region.set_state(RUNNING)?;
-        plays(world, &device, 1, &format!("after chunks of {chunk}"))?;
+        plays(world, &device, BUSY, &format!("after chunks of {chunk}"))?;
     }
     Ok(())
 }
@@ -245,12 +218,11 @@ fn moves_as_qemu_7_2_does_it(world: &World<'_>) -> Outcome {
         destination.put(CONFIG, at as u64, &config[at..at + length])?;
     }
     to.set_state(to.state()? & !7 | RUNNING)?;
-    plays(world, &destination, 1, "at the destination")
+    plays(world, &destination, BUSY, "at the destination")
 }
 
 fn refuses_lengths_that_cannot_be(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     let region = Region::of(&device)?;
     region.set_state(RESUMING)?;
     let wrong = [0, 0x1001, 0x2000, 1 << 32, (1 << 32) + 1, 1 << 63, u64::MAX];
@@ -262,12 +234,11 @@ fn refuses_lengths_that_cannot_be(world: &World<'_>) -> Outcome {
     // None of that was data.
     region.feed(&stream, 4096, Carry::Mapped)?;
     region.set_state(RUNNING)?;
-    plays(world, &device, 1, "after wrong lengths")
+    plays(world, &device, BUSY, "after wrong lengths")
 }
 
 fn tells_the_writer_of_a_length_what_is_wrong(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     let mut broken = stream.clone();
     *broken.last_mut().ok_or(Errno::EIO)? ^= 1;
     let region = Region::of(&device)?;
@@ -309,12 +280,11 @@ fn cancels_from_every_state(world: &World<'_>) -> Outcome {
     region.set_state(RUNNING)?;
     check_eq!(region.save()?, want, "the stream after all that");
     region.set_state(RUNNING)?;
-    plays(world, &device, 1, "after all that")
+    plays(world, &device, BUSY, "after all that")
 }
 
 fn loses_nothing_to_a_load_that_is_given_up(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     guest::play(&device, world.ports(), 4)?;
     let region = Region::of(&device)?;
     for part in [1, 16, stream.len() - 1] {
@@ -336,8 +306,7 @@ fn loses_nothing_to_a_load_that_is_given_up(world: &World<'_>) -> Outcome {
 /// Bytes behind the end refuse what was whole. If the state was there by then, there is no way back to what was before
 /// but a reset.
 fn is_reset_after_a_load_that_did_not_end(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     let more = [&stream[..], &[0]].concat();
     let region = Region::of(&device)?;
     for at_once in [true, false] {
@@ -361,8 +330,7 @@ fn is_reset_after_a_load_that_did_not_end(world: &World<'_>) -> Outcome {
 }
 
 fn keeps_what_is_written_to_configuration_after_the_data(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    let stream = stream_of(&device, world.ports())?;
+    let (device, stream) = idle(world)?;
     let region = Region::of(&device)?;
     region.set_state(RESUMING)?;
     region.feed(&stream, 4096, Carry::Mapped)?;
@@ -393,5 +361,5 @@ fn saves_and_loads_while_paused(world: &World<'_>) -> Outcome {
         to.set_data_size(chunk.len() as u64)?;
     }
     to.set_state(RUNNING)?;
-    plays(world, &destination, 1, "once it runs")
+    plays(world, &destination, BUSY, "once it runs")
 }

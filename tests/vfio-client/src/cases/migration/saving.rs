@@ -13,7 +13,8 @@ use nix::unistd::{lseek, Whence};
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FEATURE_SET;
 
 use super::super::{cases, World};
-use crate::device::{ioctl, request, requests, Device};
+use super::{busy, BUSY};
+use crate::device::{ioctl, request, requests};
 use crate::ktap::{check, check_eq, check_errno, Outcome};
 use crate::memory::{Argument, Cliff};
 use crate::migration::guest;
@@ -41,13 +42,6 @@ cases![
     gives_each_byte_to_one_of_two_readers,
     starts_anew_after_a_reader_that_stopped,
 ];
-
-/// A device with something to save.
-fn busy(world: &World<'_>) -> Result<Device, crate::ktap::Miss> {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
-    Ok(device)
-}
 
 fn writes_the_documented_stream(world: &World<'_>) -> Outcome {
     let device = busy(world)?;
@@ -442,7 +436,7 @@ fn starts_anew_after_a_reader_that_stopped(world: &World<'_>) -> Outcome {
     v2::set(&device, RUNNING)?;
     let seen = guest::examine(&device, world.ports())?;
     let (_mdev, fresh) = world.another()?;
-    guest::play(&fresh, world.ports(), 1)?;
+    guest::play(&fresh, world.ports(), BUSY)?;
     guest::same(
         &seen,
         &guest::examine(&fresh, world.ports())?,

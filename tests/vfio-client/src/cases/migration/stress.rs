@@ -9,13 +9,14 @@ use nix::errno::Errno;
 
 use super::super::stress::Numbers;
 use super::super::{cases, World};
+use super::{idle, plays, BUSY};
 use crate::device::Device;
 use crate::kmsg::Kmsg;
 use crate::ktap::{check, Outcome};
+use crate::migration::logging;
 use crate::migration::v1::{Carry, Mapping, Region, RESUMING, RUNNING};
 use crate::migration::v2::{self, DataFile};
-use crate::migration::{guest, logging};
-use crate::serial::{Port, BAR0, CONFIG, DATA, IER};
+use crate::serial::{Port, BAR0, CONFIG, DATA, IER, LCR};
 
 cases![
     withstands_threads_that_migrate_at_once,
@@ -86,10 +87,8 @@ impl Shared<'_> {
 }
 
 fn withstands_threads_that_migrate_at_once(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let (device, stream) = idle(world)?;
     let mut log = Kmsg::from_now()?;
-    guest::play(&device, world.ports(), 1)?;
-    let stream = v2::save(&device)?;
     let region = Region::of(&device)?;
     let shared = Shared {
         device: &device,
@@ -117,14 +116,7 @@ fn withstands_threads_that_migrate_at_once(world: &World<'_>) -> Outcome {
     // It still is a card that migrates.
     device.reset()?;
     v2::load(&device, &shared.stream)?;
-    let seen = guest::examine(&device, world.ports())?;
-    device.reset()?;
-    guest::play(&device, world.ports(), 1)?;
-    guest::same(
-        &seen,
-        &guest::examine(&device, world.ports())?,
-        "after the storm",
-    )?;
+    plays(world, &device, BUSY, "after the storm")?;
     let lines = log.lines()?;
     let others: Vec<_> = lines
         .iter()
@@ -138,10 +130,7 @@ fn withstands_threads_that_migrate_at_once(world: &World<'_>) -> Outcome {
 /// A client that goes on writing to the mapped data section while the device takes it in, gets what it deserves, and no
 /// more: what was checked is what is loaded.
 fn reads_data_once_that_changes_meanwhile(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
-    guest::play(&device, world.ports(), 1)?;
-    let right = v2::save(&device)?;
-    device.reset()?;
+    let (device, right) = idle(world)?;
     let region = Region::of(&device)?;
     let mapping = Mapping::new(&region)?;
     mapping.write(&right);
@@ -181,7 +170,7 @@ fn reads_data_once_that_changes_meanwhile(world: &World<'_>) -> Outcome {
     })?;
     check!(taken + refused == 300, "{taken} taken, {refused} refused");
     let port = Port::new(&device, 0);
-    port.set(crate::serial::LCR, 0x03)?;
+    port.set(LCR, 0x03)?;
     port.send(b"t")?;
     check!(port.receive(9)? == b"t", "the card does not work any more");
     Ok(())
