@@ -132,7 +132,7 @@ fn run(args: &RunArgs) -> bool {
     let mut planned: Vec<(String, World<'_>, &Case)> = Vec::new();
     for (mdev, ports) in &devices {
         for (way, access) in args.path.ways() {
-            for (group, case) in cases::all() {
+            for (group, case) in cases::of(mdev.kind().migrates()) {
                 let name = format!("{} {way} {group}.{}", mdev.kind().name(), case.name);
                 let (access, ports) = (*access, *ports);
                 if name.contains(&args.filter) {

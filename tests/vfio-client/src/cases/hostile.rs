@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Requests that make no sense, features that are not there, and the silence of the log.
 
+use std::path::Path;
+
 use vfio_bindings::bindings::vfio::{
     VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
     VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_GET,
@@ -75,6 +77,10 @@ fn offers_no_migration_for_a_type_that_stays(world: &World<'_>) -> Outcome {
         Region::find(&device)?.is_none(),
         "it has a migration region"
     );
+    for shown in ["migdev/{}/migration", "vfio/{}/migration"] {
+        let path = Path::new("/sys/kernel/debug").join(shown.replace("{}", &world.mdev.uuid()));
+        check!(!path.exists(), "there is {}", path.display());
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 
 use crate::device::{Access, Device};
-use crate::ktap::{skip, Miss, Outcome};
+use crate::ktap::Outcome;
 use crate::sysfs::Mdev;
 
 mod config;
@@ -43,18 +43,6 @@ impl World<'_> {
     /// Whether the device migrates.
     pub fn migrates(&self) -> bool {
         self.mdev.kind().migrates()
-    }
-
-    /// Opens the device; skips the case for one that does not migrate.
-    ///
-    /// # Errors
-    ///
-    /// What the calls on the way answer.
-    pub fn open_migratable(&self) -> Result<Device, Miss> {
-        if !self.migrates() {
-            skip!("the type does not migrate");
-        }
-        Ok(self.open()?)
     }
 
     /// Makes another device of the same type and opens it the same way.
@@ -100,20 +88,34 @@ use cases;
 
 /// All cases, each with the name of its group.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static Case)> {
-    [
-        ("regions", regions::CASES),
-        ("config", config::CASES),
-        ("uart", uart::CASES),
-        ("interrupts", interrupts::CASES),
-        ("msi", msi::CASES),
-        ("irq_calls", irq_calls::CASES),
-        ("reset", reset::CASES),
-        ("lifecycle", lifecycle::CASES),
-        ("third_party", third_party::CASES),
-        ("hostile", hostile::CASES),
-        ("stress", stress::CASES),
-    ]
-    .into_iter()
-    .chain(migration::groups())
-    .flat_map(|(group, cases)| cases.iter().map(move |case| (group, case)))
+    named(&GROUPS).chain(named(&migration::GROUPS))
+}
+
+/// The cases for a device that migrates, or for one that does not.
+pub fn of(migrates: bool) -> impl Iterator<Item = (&'static str, &'static Case)> {
+    let more: &[Group] = if migrates { &migration::GROUPS } else { &[] };
+    named(&GROUPS).chain(named(more))
+}
+
+/// Some cases and the name that they have in common.
+type Group = (&'static str, &'static [Case]);
+
+/// What every device promises.
+const GROUPS: [Group; 11] = [
+    ("regions", regions::CASES),
+    ("config", config::CASES),
+    ("uart", uart::CASES),
+    ("interrupts", interrupts::CASES),
+    ("msi", msi::CASES),
+    ("irq_calls", irq_calls::CASES),
+    ("reset", reset::CASES),
+    ("lifecycle", lifecycle::CASES),
+    ("third_party", third_party::CASES),
+    ("hostile", hostile::CASES),
+    ("stress", stress::CASES),
+];
+
+fn named(groups: &'static [Group]) -> impl Iterator<Item = (&'static str, &'static Case)> {
+    let each = |(group, cases): &'static Group| cases.iter().map(|case| (*group, case));
+    groups.iter().flat_map(each)
 }

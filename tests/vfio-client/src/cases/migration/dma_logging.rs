@@ -31,7 +31,7 @@ cases![
 
 /// Opens a device whose log can be read; skips the case where the kernel has nothing to read one with.
 fn open(world: &World<'_>) -> Result<Device, Miss> {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     logging::start(&device, PAGE, &[RANGE])?;
     let report = logging::report(&device, RANGE, PAGE, &mut [0; 4]);
     logging::stop(&device)?;
@@ -46,7 +46,7 @@ const PAGE: u64 = 4096;
 const RANGE: (u64, u64) = (0x10_0000, 256 * PAGE);
 
 fn answers_probes_of_its_dma_log(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for (feature, how) in [(START, SET), (STOP, SET), (REPORT, GET)] {
         device.probe_feature(feature, 0)?;
         device.probe_feature(feature, how)?;
@@ -137,7 +137,7 @@ fn refuses_ranges_that_make_no_sense(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_pages_that_make_no_sense(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for page_size in [0, 0x3000, 0x1800, 5] {
         if let Ok(took) = logging::start(&device, page_size, &[(0x100_0000, 0x100_0000)]) {
             // A device may take another size than the one it was asked for, if it says so.
@@ -192,7 +192,7 @@ fn reports_only_while_it_logs(world: &World<'_>) -> Outcome {
 }
 
 fn can_be_stopped_and_started_again(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for round in 0..3 {
         logging::start(&device, PAGE, &[(RANGE.0 << round, RANGE.1)])?;
         logging::stop(&device)?;

@@ -30,7 +30,7 @@ cases![
 
 /// An open card, one of whose interrupts leads to an eventfd, with every port's gate open.
 fn armed(world: &World<'_>, index: u32) -> Result<(Device, Signal), Miss> {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     enable(&device, world.ports())?;
     let signal = Signal::new()?;
     device.irq_fd(TRIGGER, index, signal.fd())?;
@@ -154,7 +154,7 @@ fn takes_eventfds_and_unmasks_while_stopped(world: &World<'_>) -> Outcome {
 
 /// Moves a device to one that listens already, as a monitor has it that restores configuration last.
 fn arrive(world: &World<'_>, index: u32, pending: bool, old: bool) -> Result<(), Miss> {
-    let source = world.open_migratable()?;
+    let source = world.open()?;
     enable(&source, world.ports())?;
     if pending {
         Port::new(&source, world.ports() - 1).assert_interrupt()?;

@@ -49,7 +49,6 @@ fn is_dead(file: &DataFile, state: u32) -> Outcome {
 }
 
 fn outlives_its_device_and_the_removal_of_it(world: &World<'_>) -> Outcome {
-    drop(world.open_migratable()?);
     let mut log = Kmsg::from_now()?;
     for state in [PRE_COPY, STOP_COPY, RESUMING] {
         let (mdev, device) = world.another()?;
@@ -78,7 +77,6 @@ fn uses() -> Result<u32, Errno> {
 }
 
 fn keeps_the_module_loaded(world: &World<'_>) -> Outcome {
-    drop(world.open_migratable()?);
     let before = uses()?;
     let (mdev, device) = world.another()?;
     let file = v2::open(&device, STOP_COPY)?;
@@ -118,7 +116,7 @@ fn keeps_the_module_loaded(world: &World<'_>) -> Outcome {
 fn is_cut_off_in_every_state_by_close_and_reset(world: &World<'_>) -> Outcome {
     for state in STATES {
         for close in [false, true] {
-            let mut device = world.open_migratable()?;
+            let mut device = world.open()?;
             guest::play(&device, world.ports(), 1)?;
             let file = v2::set(&device, state)?;
             if close {
@@ -145,7 +143,6 @@ fn is_cut_off_in_every_state_by_close_and_reset(world: &World<'_>) -> Outcome {
 }
 
 fn can_be_removed_in_every_state(world: &World<'_>) -> Outcome {
-    drop(world.open_migratable()?);
     for state in STATES {
         for keep in [false, true] {
             let (mdev, device) = world.another()?;
@@ -232,7 +229,7 @@ fn survives_a_close_in_the_middle_of_reads_and_writes(world: &World<'_>) -> Outc
 }
 
 fn keeps_two_devices_apart(world: &World<'_>) -> Outcome {
-    let first = world.open_migratable()?;
+    let first = world.open()?;
     let (_mdev, second) = world.another()?;
     let set = |device: &Device, value| Port::new(device, 0).set(SCR, value);
     set(&first, 1)?;
@@ -263,7 +260,7 @@ fn keeps_two_devices_apart(world: &World<'_>) -> Outcome {
 }
 
 fn goes_on_until_the_last_descriptor_of_the_device_is_closed(world: &World<'_>) -> Outcome {
-    let mut device = world.open_migratable()?;
+    let mut device = world.open()?;
     let Some(second) = device.open_again() else {
         skip!("only a group gives a second descriptor");
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The promises of migration: of each protocol by itself, of both together, and of what passes through them.
 
-use super::{Case, World};
+use super::{Group, World};
 use crate::device::Device;
 use crate::ktap::{check_eq, Miss, Outcome};
 use crate::migration::{guest, v2};
@@ -19,28 +19,25 @@ mod saving;
 mod states;
 mod stress;
 
-/// The groups of cases, each with its name.
-pub fn groups() -> impl Iterator<Item = (&'static str, &'static [Case])> {
-    [
-        ("migration_states", states::CASES),
-        ("migration_saving", saving::CASES),
-        ("migration_loading", loading::CASES),
-        ("migration_region", region::CASES),
-        ("migration_region_transfer", region_transfer::CASES),
-        ("migration_moves", moves::CASES),
-        ("migration_interrupts", interrupts::CASES),
-        ("migration_lifetime", lifetime::CASES),
-        ("migration_observed", observed::CASES),
-        ("migration_hostile", hostile::CASES),
-        ("migration_stress", stress::CASES),
-        ("dma_logging", dma_logging::CASES),
-    ]
-    .into_iter()
-}
+/// What a device promises whose type migrates.
+pub const GROUPS: [Group; 12] = [
+    ("migration_states", states::CASES),
+    ("migration_saving", saving::CASES),
+    ("migration_loading", loading::CASES),
+    ("migration_region", region::CASES),
+    ("migration_region_transfer", region_transfer::CASES),
+    ("migration_moves", moves::CASES),
+    ("migration_interrupts", interrupts::CASES),
+    ("migration_lifetime", lifetime::CASES),
+    ("migration_observed", observed::CASES),
+    ("migration_hostile", hostile::CASES),
+    ("migration_stress", stress::CASES),
+    ("dma_logging", dma_logging::CASES),
+];
 
 /// A device with something to save: the scene [`BUSY`] is on.
 fn busy(world: &World<'_>) -> Result<Device, Miss> {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     guest::play(&device, world.ports(), BUSY)?;
     Ok(device)
 }

@@ -57,7 +57,7 @@ fn resume(device: &Device, protocol: Protocol) -> Result<(), Errno> {
 }
 
 fn writes_the_same_stream_by_both_protocols(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for scene in 0..guest::SCENES {
         device.reset()?;
         guest::play(&device, world.ports(), scene)?;
@@ -69,7 +69,7 @@ fn writes_the_same_stream_by_both_protocols(world: &World<'_>) -> Outcome {
 }
 
 fn is_the_same_for_the_guest_at_its_destination(world: &World<'_>) -> Outcome {
-    let source = world.open_migratable()?;
+    let source = world.open()?;
     let (_mdev, destination) = world.another()?;
     for scene in 0..guest::SCENES {
         source.reset()?;
@@ -90,7 +90,7 @@ fn is_the_same_for_the_guest_at_its_destination(world: &World<'_>) -> Outcome {
 }
 
 fn goes_on_at_its_source_as_if_nothing_was(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for scene in 0..guest::SCENES {
         device.reset()?;
         guest::play(&device, world.ports(), scene)?;
@@ -109,7 +109,7 @@ fn goes_on_at_its_source_as_if_nothing_was(world: &World<'_>) -> Outcome {
 
 /// A guest sends numbers while it is moved to and fro, always with characters under way in both directions.
 fn keeps_every_character_in_order_across_moves(world: &World<'_>) -> Outcome {
-    let first = world.open_migratable()?;
+    let first = world.open()?;
     let (_mdev, second) = world.another()?;
     let (mut here, mut there) = (&first, &second);
     for number in 0..world.ports() {
@@ -145,7 +145,7 @@ fn keeps_every_character_in_order_across_moves(world: &World<'_>) -> Outcome {
 }
 
 fn moves_on_from_where_it_came(world: &World<'_>) -> Outcome {
-    let first = world.open_migratable()?;
+    let first = world.open()?;
     let (_mdev, second) = world.another()?;
     guest::play(&first, world.ports(), 1)?;
     let (mut here, mut there) = (&first, &second);

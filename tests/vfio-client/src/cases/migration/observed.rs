@@ -103,7 +103,7 @@ const NAMES: [&str; 8] = [
 ];
 
 fn shows_its_state_in_debugfs(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for state in STATES {
         device.reset()?;
         let _file = v2::set(&device, state)?;
@@ -117,7 +117,6 @@ fn shows_its_state_in_debugfs(world: &World<'_>) -> Outcome {
 }
 
 fn counts_what_passes_in_debugfs(world: &World<'_>) -> Outcome {
-    drop(world.open_migratable()?);
     let (mdev, device) = world.another()?;
     let names = [
         "sessions",
@@ -230,7 +229,6 @@ fn shows_why_a_stream_was_refused_in_debugfs(world: &World<'_>) -> Outcome {
 }
 
 fn leaves_nothing_in_debugfs_when_removed(world: &World<'_>) -> Outcome {
-    drop(world.open_migratable()?);
     let (mdev, device) = world.another()?;
     let folder = Path::new(DEBUGFS).join(mdev.uuid());
     let open = fs::File::open(folder.join("migration"))?;
@@ -269,7 +267,7 @@ fn traced(mdev: &Mdev, act: impl FnOnce() -> Outcome) -> Result<Option<Vec<Strin
 }
 
 fn traces_each_step_between_states(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let Some(steps) = traced(world.mdev, || walk(&device))? else {
         skip!("the kernel has no tracepoints");
     };
@@ -290,7 +288,7 @@ fn traces_each_step_between_states(world: &World<'_>) -> Outcome {
 
 /// A reset goes over no other state.
 fn traces_a_reset_as_one_step(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for state in STATES.into_iter().filter(|state| *state != RUNNING) {
         v2::set(&device, state)?;
         let Some(steps) = traced(world.mdev, || Ok(device.reset()?))? else {
@@ -320,10 +318,6 @@ fn answers_the_core_that_shows_its_state(world: &World<'_>) -> Outcome {
         skip!("there is no {}", folder.display());
     }
     let shown = |name: &str| fs::read_to_string(folder.join("migration").join(name));
-    if !world.migrates() {
-        check!(shown("state").is_err(), "a type that stays has a state");
-        return Ok(());
-    }
     check_eq!(
         shown("state")?,
         "RUNNING\n",

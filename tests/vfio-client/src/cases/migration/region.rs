@@ -41,7 +41,7 @@ const DATA: (u64, u64) = (0x1000, 0x1000);
 const SIZE: u64 = 0x2000;
 
 fn is_found_by_its_type(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     check!(
         region.index >= VFIO_PCI_NUM_REGIONS,
@@ -59,7 +59,7 @@ fn is_found_by_its_type(world: &World<'_>) -> Outcome {
 }
 
 fn tells_who_gives_no_room_how_much_it_takes(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let index = Region::of(&device)?.index;
     let mut info = Argument::words(&[32, 0, index]);
     device.ioctl(requests::GET_REGION_INFO, &mut info)?;
@@ -90,7 +90,7 @@ const FIELDS: [(u64, usize); 5] = [
 ];
 
 fn takes_fields_whole_and_nothing_else(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let index = Region::of(&device)?.index;
     for at in (0..FIELDS_END + 9).chain([0x7f8, 0xff8, 0xfff]) {
         for length in [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 32, 64, 4096, 8192] {
@@ -126,7 +126,7 @@ fn takes_fields_whole_and_nothing_else(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_writes_to_what_is_read_only(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     for state in [RUNNING, STOP_COPY] {
         region.set_state(state)?;
@@ -149,7 +149,7 @@ fn refuses_writes_to_what_is_read_only(world: &World<'_>) -> Outcome {
 }
 
 fn ignores_writes_to_the_reserved_field(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     for value in [[0xff; 4], [0; 4]] {
         device.put(region.index, RESERVED, &value)?;
@@ -164,7 +164,7 @@ fn ignores_writes_to_the_reserved_field(world: &World<'_>) -> Outcome {
 }
 
 fn keeps_the_bits_that_are_not_the_state(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     let free = 0xa5a5_5a58_u32;
     region.set_state(free | RUNNING)?;
@@ -199,7 +199,7 @@ fn data(device: &Device, index: u32) -> Result<Vec<u8>, Errno> {
 
 fn starts_with_an_empty_data_section(world: &World<'_>) -> Outcome {
     for _ in 0..2 {
-        let device = world.open_migratable()?;
+        let device = world.open()?;
         let index = Region::of(&device)?.index;
         check!(
             data(&device, index)?.iter().all(|byte| *byte == 0),
@@ -211,7 +211,7 @@ fn starts_with_an_empty_data_section(world: &World<'_>) -> Outcome {
 }
 
 fn reads_and_writes_data_at_any_width_and_alignment(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     let mut want = vec![0; DATA.1 as usize];
     for state in [RUNNING, STOPPED, RESUMING] {
@@ -247,7 +247,7 @@ fn reads_and_writes_data_at_any_width_and_alignment(world: &World<'_>) -> Outcom
 }
 
 fn shows_the_same_data_mapped_and_trapped(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     let mapping = Mapping::new(&region)?;
     mapping.write(b"written to memory");
@@ -264,7 +264,7 @@ fn shows_the_same_data_mapped_and_trapped(world: &World<'_>) -> Outcome {
 }
 
 fn maps_its_data_section_and_nothing_else(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     for (offset, size) in [
         (0, SIZE),
@@ -289,7 +289,7 @@ fn maps_its_data_section_and_nothing_else(world: &World<'_>) -> Outcome {
 }
 
 fn keeps_a_mapping_when_the_device_is_gone(world: &World<'_>) -> Outcome {
-    let migratable = world.open_migratable()?;
+    let migratable = world.open()?;
     drop(migratable);
     let (mdev, device) = world.another()?;
     let mapping = Mapping::new(&Region::of(&device)?)?;
@@ -320,7 +320,7 @@ const ARCS: [(u32, u32); 12] = [
 ];
 
 fn walks_its_arcs_and_refuses_the_others(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     for from in [STOPPED, RUNNING, STOP_COPY, PRE_COPY, RESUMING] {
         for to in 0..8 {
@@ -340,7 +340,7 @@ fn walks_its_arcs_and_refuses_the_others(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_bits_that_are_no_state(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     guest::play(&device, world.ports(), 1)?;
     let region = Region::of(&device)?;
     for state in [RUNNING, PRE_COPY, STOP_COPY] {
@@ -356,7 +356,7 @@ fn refuses_bits_that_are_no_state(world: &World<'_>) -> Outcome {
 }
 
 fn shows_the_states_of_the_feature_protocol(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let region = Region::of(&device)?;
     for (state, bits) in [
         (v2::STOP, STOPPED),

@@ -35,14 +35,14 @@ cases![
 ];
 
 fn offers_every_migration_state(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let want = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
     check_eq!(v2::flags(&device)?, u64::from(want), "migration flags");
     Ok(())
 }
 
 fn answers_probes_of_what_it_offers(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for (feature, how) in [
         (MIGRATION, GET),
         (DEVICE_STATE, GET),
@@ -59,7 +59,7 @@ fn answers_probes_of_what_it_offers(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_what_a_migration_feature_is_not_for(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for (feature, how) in [(MIGRATION, SET), (DATA_SIZE, SET), (PRECOPY_INFO_V2, GET)] {
         check_errno!(
             device.probe_feature(feature, how),
@@ -89,7 +89,7 @@ fn refuses_what_a_migration_feature_is_not_for(world: &World<'_>) -> Outcome {
 }
 
 fn is_running_when_opened_and_after_a_reset(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     check_eq!(v2::state(&device)?, RUNNING, "state when opened");
     for state in STATES {
         v2::set(&device, state)?;
@@ -161,7 +161,7 @@ fn bring(device: &Device, state: u32, stream: &[u8]) -> Result<Option<DataFile>,
 }
 
 fn walks_every_arc_as_the_kernel_documents_it(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let stream = v2::save(&device)?;
     for from in STATES {
         for to in STATES {
@@ -189,7 +189,7 @@ fn walks_every_arc_as_the_kernel_documents_it(world: &World<'_>) -> Outcome {
 }
 
 fn refuses_what_is_no_state_without_a_change(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     for state in STATES {
         device.reset()?;
         let file = v2::set(&device, state)?;
@@ -209,7 +209,7 @@ fn refuses_what_is_no_state_without_a_change(world: &World<'_>) -> Outcome {
 }
 
 fn takes_a_request_for_the_state_it_is_in(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let want = v2::save(&device)?;
     for state in STATES {
         device.reset()?;
@@ -245,7 +245,7 @@ fn takes_a_request_for_the_state_it_is_in(world: &World<'_>) -> Outcome {
 
 fn forgets_the_migration_of_the_last_user(world: &World<'_>) -> Outcome {
     for state in STATES {
-        let device = world.open_migratable()?;
+        let device = world.open()?;
         let file = v2::set(&device, state)?;
         drop(device);
         let device = world.open()?;
@@ -259,7 +259,7 @@ fn forgets_the_migration_of_the_last_user(world: &World<'_>) -> Outcome {
 
 /// What the core cannot tell is done all the same: whoever gets `EFAULT` can ask, and begin anew.
 fn leaves_no_file_behind_when_its_answer_is_lost(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     let descriptors = || std::fs::read_dir("/proc/self/fd").map(|entries| entries.count());
     let before = descriptors()?;
     for (state, from) in [(PRE_COPY, RUNNING), (STOP_COPY, RUNNING), (RESUMING, STOP)] {
@@ -282,7 +282,7 @@ fn leaves_no_file_behind_when_its_answer_is_lost(world: &World<'_>) -> Outcome {
 }
 
 fn gives_no_file_with_a_refusal(world: &World<'_>) -> Outcome {
-    let device = world.open_migratable()?;
+    let device = world.open()?;
     v2::set(&device, STOP_COPY)?;
     for state in [ERROR, PRE_COPY, 8, u32::MAX] {
         let mut argument = Argument::words(&[16, DEVICE_STATE | SET, state, 0x1234]);
