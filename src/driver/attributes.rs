@@ -12,10 +12,7 @@ use super::serial::{
 };
 use crate::{
     mdev,
-    migver::{
-        self,
-        Version, //
-    },
+    migver::Identity,
     sysfs::Attribute, //
 };
 use core::fmt;
@@ -32,16 +29,16 @@ impl Attribute<mdev::Type<Serial>> for MigrationVersion {
     const MODE: u16 = MODE;
 
     fn is_visible(ty: &mdev::Type<Serial>) -> bool {
-        ty.data().version.is_some()
+        ty.data().identity.is_some()
     }
 
     fn show(ty: &mdev::Type<Serial>, text: &mut dyn fmt::Write) -> Result {
-        show(&ty.data().version, text)
+        show(ty.data().identity, text)
     }
 
     fn store(ty: &mdev::Type<Serial>, text: &[u8]) -> Result {
         let kind = ty.data();
-        store(&kind.version, text, ty.parent_data(), kind.info.name)
+        store(kind.identity, text, ty.parent_data(), kind.info.name)
     }
 }
 
@@ -50,15 +47,15 @@ impl Attribute<Card> for MigrationVersion {
     const MODE: u16 = MODE;
 
     fn is_visible(card: &Card) -> bool {
-        card.kind.version.is_some()
+        card.kind.identity.is_some()
     }
 
     fn show(card: &Card, text: &mut dyn fmt::Write) -> Result {
-        show(&card.kind.version, text)
+        show(card.kind.identity, text)
     }
 
     fn store(card: &Card, text: &[u8]) -> Result {
-        store(&card.kind.version, text, &card.shared, card.device.name())
+        store(card.kind.identity, text, &card.shared, card.device.name())
     }
 }
 
@@ -66,16 +63,16 @@ const NAME: &CStr = c"migration_version";
 const MODE: u16 = 0o644;
 
 /// Writes the string of a kind.
-fn show(version: &Option<Version<'static>>, text: &mut dyn fmt::Write) -> Result {
-    let version = version.as_ref().ok_or(ENODEV)?;
-    writeln!(text, "{version}")?;
+fn show(identity: Option<&Identity<'_>>, text: &mut dyn fmt::Write) -> Result {
+    text.write_str(identity.ok_or(ENODEV)?.as_str())?;
+    text.write_char('\n')?;
     Ok(())
 }
 
 /// Compares the string of a source, `text`, with that of a kind. A refusal is logged for `place`.
-fn store(version: &Option<Version<'static>>, text: &[u8], shared: &Shared, place: &CStr) -> Result {
-    let version = version.as_ref().ok_or(ENODEV)?;
-    migver::check(text, version).map_err(|refusal| {
+fn store(identity: Option<&Identity<'_>>, text: &[u8], shared: &Shared, place: &CStr) -> Result {
+    let identity = identity.ok_or(ENODEV)?;
+    identity.check(text).map_err(|refusal| {
         shared.refusals.string(place, NAME, &refusal);
         Error::from_errno(-refusal.class().errno())
     })

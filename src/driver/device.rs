@@ -40,7 +40,7 @@ impl vfio::Operations for SerialDevice {
     const MIGRATION: Option<&'static MigrationTable<Self>> = Some(MigrationTable::TABLE);
 
     fn is_migratable(this: Pin<&Self>) -> bool {
-        this.live.kind.version.is_some()
+        this.live.kind.identity.is_some()
     }
 
     fn num_regions(this: Pin<&Self>) -> u32 {

@@ -7,6 +7,7 @@ use crate::{
     migver::{
         Abi,
         Description,
+        Identity,
         Parameter,
         Rule,
         Stream,
@@ -22,9 +23,9 @@ pub(super) struct Kind {
     pub(super) description: &'static str,
     /// The card.
     pub(super) ports: Ports,
-    /// What its state is compatible with; `None` for a card that does not migrate. The type and every device of it
-    /// go by this one value, so that the type predicts the device.
-    pub(super) version: Option<Version<'static>>,
+    /// What it says of itself, by which its state is compatible with others or not; `None` for a card that does not
+    /// migrate. The type and every device of it go by this one value, so that the type predicts the device.
+    pub(super) identity: Option<&'static Identity<'static>>,
 }
 
 /// All kinds, in the order in which they are registered.
@@ -36,7 +37,7 @@ pub(super) static ALL: &[&Kind] = &[
         },
         description: "PCI serial card with one 16550A port in a loopback plug",
         ports: Ports::One,
-        version: Some(version(&[ports(1)])),
+        identity: Some(&ONE_PORT),
     },
     &Kind {
         info: TypeInfo {
@@ -45,7 +46,7 @@ pub(super) static ALL: &[&Kind] = &[
         },
         description: "PCI serial card with two 16550A ports, each in a loopback plug",
         ports: Ports::Two,
-        version: Some(version(&[ports(2)])),
+        identity: Some(&TWO_PORTS),
     },
     &Kind {
         info: TypeInfo {
@@ -55,9 +56,15 @@ pub(super) static ALL: &[&Kind] = &[
         description:
             "PCI serial card with one 16550A port in a loopback plug, for hosts it need not leave",
         ports: Ports::One,
-        version: None,
+        identity: None,
     },
 ];
+
+/// What a card with one port says.
+static ONE_PORT: Identity<'static> = identity(&[ports(1)]);
+
+/// What a card with two ports says.
+static TWO_PORTS: Identity<'static> = identity(&[ports(2)]);
 
 /// The parameter that says how many ports a card has. A guest counts them, so they must be equal.
 const fn ports(value: u64) -> Parameter<'static> {
@@ -68,8 +75,8 @@ const fn ports(value: u64) -> Parameter<'static> {
     }
 }
 
-/// Returns the version of a card with these parameters. A mistake in here is one at build time.
-const fn version(parameters: &'static [Parameter<'static>]) -> Version<'static> {
+/// Returns what a card with these parameters says. A mistake in here is one at build time.
+const fn identity(parameters: &'static [Parameter<'static>]) -> Identity<'static> {
     let description = Description {
         vendor: "migdev",
         model: "serial",
@@ -85,7 +92,7 @@ const fn version(parameters: &'static [Parameter<'static>]) -> Version<'static> 
         extensions: &[],
     };
     match Version::new(&description) {
-        Ok(version) => version,
+        Ok(version) => Identity::new(version),
         Err(_) => panic!("not a valid version"),
     }
 }

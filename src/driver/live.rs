@@ -164,20 +164,22 @@ impl Live {
 
     /// Returns memory for a transfer, or nothing when there is none.
     pub(super) fn session(&self, direction: Direction) -> Option<KBox<Session<model::Card>>> {
-        let version = self.kind.version.as_ref()?;
-        let session = match direction {
-            Direction::Saving => Session::saving(version, crc32c),
+        let mine = self.kind.identity?;
+        let memory = KBox::new_uninit(GFP_KERNEL).ok()?;
+        // A session is made where it will be: to move it would take as long as to fill it.
+        Some(match direction {
+            Direction::Saving => KBox::write(memory, Session::saving(mine, crc32c)),
             Direction::Loading => {
-                Session::loading(*version, &model::Card::new(self.kind.ports), crc32c)
+                let fresh = model::Card::new(self.kind.ports);
+                KBox::write(memory, Session::loading(mine, &fresh, crc32c))
             }
-        };
-        KBox::new(session, GFP_KERNEL).ok()
+        })
     }
 
     /// Returns about how many bytes are to be read until the card can be left, if it were stopped now.
     pub(super) fn stop_copy_length(&self) -> usize {
-        self.kind.version.as_ref().map_or(0, |version| {
-            self.with(|state| state.migration.stop_copy_length(version, &state.card))
+        self.kind.identity.map_or(0, |mine| {
+            self.with(|state| state.migration.stop_copy_length(mine, &state.card))
         })
     }
 

@@ -81,7 +81,7 @@ impl mdev::Driver for Serial {
         try_init!(Card {
             _claim: shared.instances.claim()?,
             live: Arc::pin_init(Live::new(kind, name, shared.refusals.clone()), GFP_KERNEL)?,
-            _debugfs: match kind.version {
+            _debugfs: match kind.identity {
                 Some(_) => Some(observe(&shared.debugfs, live.clone())?),
                 None => None,
             },

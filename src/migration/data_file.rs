@@ -191,7 +191,7 @@ mod tests {
         session,
         Dial,
         Machine,
-        VERSION, //
+        DIAL, //
     };
     use super::super::Direction;
     use super::*;
@@ -228,7 +228,7 @@ mod tests {
             }
         }
         assert!(source.peek(from, &mut piece) == Ok(0));
-        assert_eq!(source.stop_copy_length(&VERSION, &Dial(7)), 0);
+        assert_eq!(source.stop_copy_length(&DIAL, &Dial(7)), 0);
         assert_eq!(device, Dial(7));
         assert!(destination.set_state(&device, State::Running, |_| None) == Ok(None));
         assert_eq!(

@@ -18,7 +18,7 @@ use super::{
     Session,
     State, //
 };
-use crate::migver::Version;
+use crate::migver::Identity;
 
 use core::{
     marker::PhantomData,
@@ -157,8 +157,8 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
     }
 
     /// Returns how many bytes are to be read until the state of `device` has been read whole, should the device be
-    /// stopped now: those of a whole stream if it is not being saved. `mine` is the version of the device.
-    pub fn stop_copy_length(&self, mine: &Version<'_>, device: &S) -> usize {
+    /// stopped now: those of a whole stream if it is not being saved. `mine` is what the device says of itself.
+    pub fn stop_copy_length(&self, mine: &Identity<'_>, device: &S) -> usize {
         match &self.transfer {
             Some(Transfer { memory, sent, .. }) => match &**memory {
                 Session::Saving(stream) if stream.is_sealed() => stream.remaining(),

@@ -8,7 +8,7 @@ use super::stream::{
     Outgoing,
     Snapshot, //
 };
-use crate::migver::Version;
+use crate::migver::Identity;
 
 use core::fmt;
 
@@ -43,13 +43,16 @@ pub enum Session<S: Snapshot> {
 }
 
 impl<S: Snapshot> Session<S> {
-    /// A session in which a device with the version `mine` is saved. Its stream begins with the head, from the start.
-    pub fn saving(mine: &Version<'_>, checksum: Checksum) -> Self {
+    /// A session in which a device that says `mine` of itself is saved. Its stream begins with the head, from the
+    /// start.
+    #[inline]
+    pub fn saving(mine: &'static Identity<'static>, checksum: Checksum) -> Self {
         Self::Saving(Outgoing::new(mine, checksum))
     }
 
-    /// A session in which `device`, with the version `mine`, is loaded.
-    pub fn loading(mine: Version<'static>, device: &S, checksum: Checksum) -> Self {
+    /// A session in which `device`, which says `mine` of itself, is loaded.
+    #[inline]
+    pub fn loading(mine: &'static Identity<'static>, device: &S, checksum: Checksum) -> Self {
         Self::Loading(Incoming::new(mine, device, checksum))
     }
 

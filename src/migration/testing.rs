@@ -20,14 +20,15 @@ use super::{
 use crate::migver::{
     Abi,
     Description,
+    Identity,
     Stream,
     Version, //
 };
 
 use core::cell::Cell;
 
-/// The version of a [`Dial`].
-pub(super) const VERSION: Version<'static> = match Version::new(&Description {
+/// What a [`Dial`] says of itself.
+pub(super) static DIAL: Identity<'static> = match Version::new(&Description {
     vendor: "migdev",
     model: "dial",
     abi: Abi { major: 1, minor: 0 },
@@ -41,7 +42,7 @@ pub(super) const VERSION: Version<'static> = match Version::new(&Description {
     parameters: &[],
     extensions: &[],
 }) {
-    Ok(version) => version,
+    Ok(version) => Identity::new(version),
     Err(_) => panic!("not a valid version"),
 };
 
@@ -95,8 +96,8 @@ fn no_checksum(_: u32, _: &[u8]) -> u32 {
 /// A session with nothing in it.
 pub(super) fn session(direction: Direction) -> Session<Dial> {
     match direction {
-        Direction::Saving => Session::saving(&VERSION, no_checksum),
-        Direction::Loading => Session::loading(VERSION, &Dial(0), no_checksum),
+        Direction::Saving => Session::saving(&DIAL, no_checksum),
+        Direction::Loading => Session::loading(&DIAL, &Dial(0), no_checksum),
     }
 }
 

@@ -24,10 +24,13 @@ use crate::migration::stream::{
     Full,
     Kind,
     Missing,
+    Outgoing,
     RecordError,
     Records,
     Snapshot,
-    MANDATORY, //
+    END_LEN,
+    MANDATORY,
+    RECORD_LEN, //
 };
 
 /// The version of the stream that a card writes, and the only one that it loads.
@@ -68,6 +71,12 @@ pub const REGISTERS: [Register; 9] = [
 
 /// The length in bytes of the record CONFIG.
 const CONFIG_LEN: usize = 21;
+
+/// The greatest length in bytes of all records, the end included.
+const LONGEST: usize = RECORD_LEN + CONFIG_LEN + MAX_PORTS * (RECORD_LEN + port::MAX_LEN) + END_LEN;
+
+// So that a card can always be saved.
+const _: () = assert!(LONGEST <= Outgoing::CAPACITY);
 
 /// Every field of the record PORT before the characters: its name, its offset and its size in bytes.
 pub const PORT_FIELDS: [(&str, usize, usize); 12] = port::FIELDS;

@@ -34,3 +34,13 @@ pub(super) fn record_head(tag: u16, flags: u16, length: u32) -> [u8; RECORD_LEN]
     let [a, b, c, d] = length.to_le_bytes();
     [tag_low, tag_high, flags_low, flags_high, a, b, c, d]
 }
+
+/// Copies as many bytes as there are `from` and fit `to`, and returns how many.
+#[inline]
+pub(super) fn copy(to: &mut [u8], from: &[u8]) -> usize {
+    let count = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..count), from.get(..count)) {
+        to.copy_from_slice(from);
+    }
+    count
+}

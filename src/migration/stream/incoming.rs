@@ -17,7 +17,7 @@ use super::{
     MANDATORY, //
 };
 use crate::migver::{
-    self,
+    Identity,
     Version, //
 };
 
@@ -60,7 +60,7 @@ enum Fault {
 /// no features and one stream version, whatever is accepted has needs and a version that the string names already.
 pub struct Incoming<S: Snapshot> {
     reader: Reader,
-    mine: Version<'static>,
+    mine: &'static Identity<'static>,
     /// The version of the stream, once the head was accepted.
     version: u16,
     parts: S::Parts,
@@ -83,8 +83,9 @@ impl<S: Snapshot> Incoming<S> {
     /// The greatest length in bytes that the payload of a known record can have.
     pub const PAYLOAD: usize = PAYLOAD;
 
-    /// A stream of which nothing has come, for a device with the version `mine` that is created like `device`.
-    pub fn new(mine: Version<'static>, device: &S, checksum: Checksum) -> Self {
+    /// A stream of which nothing has come, for a device that says `mine` of itself and is created like `device`.
+    #[inline]
+    pub fn new(mine: &'static Identity<'static>, device: &S, checksum: Checksum) -> Self {
         Self {
             reader: Reader::new(checksum),
             mine,
@@ -144,13 +145,11 @@ impl<S: Snapshot> Incoming<S> {
     pub fn refusal(&self) -> Option<Refusal<'_>> {
         let head = self.reader.head();
         let version = head.map_or(0, |head| head.version);
-        let stream = self.mine.stream();
+        let stream = self.mine.version().stream();
         Some(match self.fault? {
             Fault::Malformed(malformed) => Refusal::Malformed(malformed),
             Fault::Newline => Refusal::Newline,
-            Fault::Incompatible => {
-                Refusal::Incompatible(migver::check(head?.string, &self.mine).err()?)
-            }
+            Fault::Incompatible => Refusal::Incompatible(self.mine.check(head?.string).err()?),
             Fault::Version => Refusal::Version {
                 version,
                 oldest: stream.oldest,
@@ -180,7 +179,7 @@ impl<S: Snapshot> Incoming<S> {
     fn read(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
         while let Some(event) = self.reader.next(&mut bytes).map_err(Fault::Malformed)? {
             match event {
-                Event::Head(head) => self.version = weigh(head, &self.mine)?,
+                Event::Head(head) => self.version = weigh(head, self.mine)?,
                 Event::Record(record) => {
                     self.record = recognise::<S>(self.version, record)?;
                     self.filled = 0;
@@ -211,22 +210,24 @@ impl<S: Snapshot> Incoming<S> {
     }
 }
 
-/// Weighs the head against the version of the device, and returns the version of the stream.
-fn weigh(head: Head<'_>, mine: &Version<'static>) -> Result<u16, Fault> {
+/// Weighs the head against what the device says of itself, and returns the version of the stream.
+fn weigh(head: Head<'_>, mine: &Identity<'_>) -> Result<u16, Fault> {
     if head.string.ends_with(b"\n") {
         return Err(Fault::Newline);
     }
-    let Ok(source) = Version::parse(head.string) else {
-        return Err(Fault::Incompatible);
+    let stream = mine.version().stream();
+    // A source that says the same is compatible, as `Identity::check` has it too, and need not be read.
+    let writes = if head.string == mine.as_bytes() {
+        stream.writes
+    } else {
+        mine.check(head.string).map_err(|_| Fault::Incompatible)?;
+        let source = Version::parse(head.string).map_err(|_| Fault::Incompatible)?;
+        source.stream().writes
     };
-    if !migver::compare(&source, mine).is_compatible() {
-        return Err(Fault::Incompatible);
-    }
     let version = u32::from(head.version);
-    if version < mine.stream().oldest || version > mine.stream().newest {
+    if version < stream.oldest || version > stream.newest {
         return Err(Fault::Version);
     }
-    let writes = source.stream().writes;
     if version != writes {
         return Err(Fault::OtherVersion { writes });
     }
@@ -255,12 +256,13 @@ mod tests {
     use super::super::{
         testing::{
             crc32c,
-            version,
+            lamp,
             Lamp,
             COLOUR,
             LAMP,
-            SWITCH,
-            VERSION, //
+            LAMP_1,
+            OTHER_LAMP,
+            SWITCH, //
         },
         Full,
         Outgoing,
@@ -271,7 +273,7 @@ mod tests {
     const LEN: usize = 256;
 
     /// A stream of `mine` with these records, and its length.
-    fn stream<S: Snapshot>(mine: &Version<'_>, device: &S) -> ([u8; LEN], usize) {
+    fn stream<S: Snapshot>(mine: &'static Identity<'static>, device: &S) -> ([u8; LEN], usize) {
         let mut bytes = [0; LEN];
         let mut stream = Outgoing::new(mine, crc32c);
         let sealed = stream.seal(device);
@@ -282,7 +284,7 @@ mod tests {
 
     /// Loads a stream into a lamp: the errno, or the lamp.
     fn load(bytes: &[u8], size: usize) -> Result<Option<Lamp>, i32> {
-        let mut incoming = Incoming::new(VERSION, &LAMP, crc32c);
+        let mut incoming = Incoming::new(&LAMP_1, &LAMP, crc32c);
         for piece in bytes.chunks(size) {
             incoming.push(piece)?;
         }
@@ -327,7 +329,7 @@ mod tests {
         writes: u32,
         records: [Option<(u16, u16, &'static [u8])>; 4],
     ) -> Result<Option<Lamp>, i32> {
-        let (bytes, length) = stream(&version("migdev", writes), &Scripted(records));
+        let (bytes, length) = stream(lamp(writes), &Scripted(records));
         load(&bytes[..length], LEN)
     }
 
@@ -335,12 +337,12 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_what_is_loaded_in_each_version() {
-        let lamp = Lamp {
+        let blue = Lamp {
             on: false,
             colour: 7,
         };
         for (writes, colour) in [(1, 0), (2, 7)] {
-            let (bytes, length) = stream(&version("migdev", writes), &lamp);
+            let (bytes, length) = stream(lamp(writes), &blue);
             let expected = Lamp { on: false, colour };
             for size in [1, 5, LEN] {
                 assert_eq!(load(&bytes[..length], size), Ok(Some(expected)));
@@ -353,8 +355,8 @@ mod tests {
 
     #[test]
     fn a_state_is_given_out_once_and_stays_complete() {
-        let (bytes, length) = stream(&VERSION, &LAMP);
-        let mut incoming = Incoming::new(VERSION, &LAMP, crc32c);
+        let (bytes, length) = stream(&LAMP_1, &LAMP);
+        let mut incoming = Incoming::new(&LAMP_1, &LAMP, crc32c);
         assert!(incoming.is_empty());
         assert_eq!(incoming.push(&bytes[..1]), Ok(Progress::Partial));
         assert!(!incoming.is_empty() && !incoming.is_complete());
@@ -371,9 +373,9 @@ mod tests {
 
     #[test]
     fn the_string_is_weighed_as_soon_as_it_is_there() {
-        let (bytes, _) = stream(&version("acme", 1), &LAMP);
+        let (bytes, _) = stream(&OTHER_LAMP, &LAMP);
         let head = 16 + usize::from(bytes[10]);
-        let mut incoming = Incoming::new(VERSION, &LAMP, crc32c);
+        let mut incoming = Incoming::new(&LAMP_1, &LAMP, crc32c);
         assert_eq!(incoming.push(&bytes[..head - 1]), Ok(Progress::Partial));
         assert_eq!(incoming.push(&bytes[head - 1..head]), Err(18));
         assert_eq!(incoming.push(b""), Err(18));
@@ -419,7 +421,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_its_errno() {
-        let (mut bytes, length) = stream(&VERSION, &LAMP);
+        let (mut bytes, length) = stream(&LAMP_1, &LAMP);
         bytes[length - 1] ^= 1;
         assert_eq!(load(&bytes[..length], LEN), Err(74));
         bytes[8] = 2;

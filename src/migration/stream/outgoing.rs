@@ -4,6 +4,7 @@
 
 use super::{
     format::{
+        copy,
         record_head,
         END,
         END_LEN,
@@ -16,46 +17,46 @@ use super::{
     Records,
     Snapshot, //
 };
-use crate::migver::Version;
+use crate::migver::Identity;
 
-use core::fmt::Write;
-
-/// A stream on its way out, in memory of its own.
+/// A stream on its way out.
 ///
 /// It begins with the head alone, which a destination can weigh while the source still runs. The rest follows with
 /// [`seal`](Self::seal), once the device has stopped. The bytes are the same whenever each part was fetched.
 ///
+/// The string of the head is read where the device has it. Only the records have memory of their own.
+///
 /// # Invariants
 ///
-/// - `sent <= len`, and `len <= CAPACITY`.
+/// - `len <= CAPACITY`, and `sent` is at most the length of the head and `len`.
 pub struct Outgoing {
-    bytes: [u8; Self::CAPACITY],
-    len: usize,
-    sent: usize,
-    version: u16,
-    sealed: bool,
+    identity: &'static Identity<'static>,
     checksum: Checksum,
+    /// How many bytes of the stream were fetched.
+    sent: usize,
+    /// How many bytes of `records` there are: none, or all when the stream is sealed.
+    len: usize,
+    sealed: bool,
+    /// The records and the end.
+    records: [u8; Self::CAPACITY],
 }
 
 impl Outgoing {
-    /// The most bytes that a stream which is written here can have: room for the longest head and about 1000 bytes of
-    /// records.
-    pub const CAPACITY: usize = 2048;
+    /// The most bytes that the records of a stream which is written here can have, the end included.
+    pub const CAPACITY: usize = 512;
 
-    /// A stream with its head, from a device with the version `mine`. It is in the stream version that `mine` writes.
-    pub fn new(mine: &Version<'_>, checksum: Checksum) -> Self {
-        let mut bytes = [0; Self::CAPACITY];
-        let mut records = Records::into(&mut bytes, 0);
-        // A string has at most 1022 bytes, so there is room. Were there not, destinations would refuse what is there.
-        let _ = head(mine, &mut records);
-        // INVARIANT: Nothing was sent; `Records` keeps to the bytes that it got.
+    /// A stream with its head, from a device that says `identity` of itself. It is in the stream version that this
+    /// writes.
+    #[inline]
+    pub fn new(identity: &'static Identity<'static>, checksum: Checksum) -> Self {
+        // INVARIANT: Nothing is there but the head, and nothing was sent.
         Self {
-            len: records.len(),
-            bytes,
-            sent: 0,
-            version: stream_version(mine),
-            sealed: false,
+            identity,
             checksum,
+            sent: 0,
+            len: 0,
+            sealed: false,
+            records: [0; Self::CAPACITY],
         }
     }
 
@@ -68,12 +69,12 @@ impl Outgoing {
         if self.sealed {
             return Ok(());
         }
-        let mut records = Records::into(&mut self.bytes, self.len);
-        device.save(self.version, &mut records)?;
+        let mut records = Records::into(&mut self.records);
+        device.save(stream_version(self.identity), &mut records)?;
         records.append(&record_head(END, MANDATORY, 4))?;
-        let covered = records.len();
-        let sum = (self.checksum)(0, self.bytes.get(..covered).ok_or(Full)?);
-        let mut records = Records::into(&mut self.bytes, covered);
+        let sum = (self.checksum)(0, &head(self.identity));
+        let sum = (self.checksum)(sum, self.identity.as_bytes());
+        let sum = (self.checksum)(sum, records.bytes());
         records.append(&sum.to_le_bytes())?;
         // INVARIANT: It only grows, and `Records` keeps to the bytes that it got.
         self.len = records.len();
@@ -88,62 +89,83 @@ impl Outgoing {
 
     /// How many bytes are there that were not fetched yet.
     pub fn remaining(&self) -> usize {
-        self.len.saturating_sub(self.sent)
+        head_len(self.identity)
+            .saturating_add(self.len)
+            .saturating_sub(self.sent)
     }
 
     /// Copies the next bytes to `out`, and returns how many: as many as are there and fit. They are fetched only once
     /// [`advance`](Self::advance) says so.
     pub fn peek(&self, out: &mut [u8]) -> usize {
-        let next = self.bytes.get(self.sent..self.len).unwrap_or_default();
-        let copied = out.iter_mut().zip(next);
-        let count = copied.len();
-        copied.for_each(|(to, from)| *to = *from);
+        let head = head(self.identity);
+        let records = self.records.get(..self.len).unwrap_or_default();
+        let mut passed = self.sent;
+        let mut count: usize = 0;
+        for part in [&head, self.identity.as_bytes(), records] {
+            let free = out.get_mut(count..).unwrap_or_default();
+            count = count.saturating_add(copy(free, part.get(passed..).unwrap_or_default()));
+            passed = passed.saturating_sub(part.len());
+        }
         count
     }
 
     /// Says that `count` more bytes were fetched, or all if there are fewer.
     pub fn advance(&mut self, count: usize) {
-        // INVARIANT: The minimum is at most `len`.
-        self.sent = self.sent.saturating_add(count).min(self.len);
+        // INVARIANT: The minimum is at most what there is.
+        self.sent = self.sent.saturating_add(count.min(self.remaining()));
     }
 }
 
-/// Returns how many bytes the stream of `device` would have if it were saved now, or [`Outgoing::CAPACITY`] if it
-/// does not fit that.
-pub fn length<S: Snapshot>(mine: &Version<'_>, device: &S) -> usize {
+/// Returns how many bytes the stream of `device` would have if it were saved now; with [`Outgoing::CAPACITY`] bytes of
+/// records if they do not fit that.
+pub fn length<S: Snapshot>(identity: &Identity<'_>, device: &S) -> usize {
     let mut records = Records::counted(Outgoing::CAPACITY);
-    let counted = head(mine, &mut records)
-        .and_then(|()| device.save(stream_version(mine), &mut records))
+    let counted = device
+        .save(stream_version(identity), &mut records)
         .and_then(|()| records.append(&[0; END_LEN]));
-    match counted {
+    head_len(identity).saturating_add(match counted {
         Ok(()) => records.len(),
         Err(Full) => Outgoing::CAPACITY,
-    }
+    })
 }
 
-/// The stream version that `mine` writes, as the head has it.
+/// The stream version that a device writes, as the head has it.
 ///
 /// A version string has room for greater numbers than the head. Beyond 65535 the two differ, which destinations refuse.
-fn stream_version(mine: &Version<'_>) -> u16 {
-    u16::try_from(mine.stream().writes).unwrap_or(u16::MAX)
+fn stream_version(identity: &Identity<'_>) -> u16 {
+    u16::try_from(identity.version().stream().writes).unwrap_or(u16::MAX)
 }
 
-/// Writes the head.
-fn head(mine: &Version<'_>, records: &mut Records<'_>) -> Result<(), Full> {
-    let mut count = Records::counted(usize::from(u16::MAX));
-    write!(count, "{mine}").map_err(|_| Full)?;
-    let string = u16::try_from(count.len()).map_err(|_| Full)?;
+/// The head without the string.
+fn head(identity: &Identity<'_>) -> [u8; HEAD_LEN] {
+    let [a, b, c, d, e, f, g, h] = MAGIC;
+    let [version_low, version_high] = stream_version(identity).to_le_bytes();
+    // A string has at most 1022 bytes.
+    let len = u16::try_from(identity.len()).unwrap_or(u16::MAX);
+    let [len_low, len_high] = len.to_le_bytes();
+    [
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        h,
+        version_low,
+        version_high,
+        len_low,
+        len_high,
+        0,
+        0,
+        0,
+        0,
+    ]
+}
 
-    let mut fixed = [0; HEAD_LEN];
-    let fields = MAGIC
-        .into_iter()
-        .chain(stream_version(mine).to_le_bytes())
-        .chain(string.to_le_bytes());
-    for (to, from) in fixed.iter_mut().zip(fields) {
-        *to = from;
-    }
-    records.append(&fixed)?;
-    write!(records, "{mine}").map_err(|_| Full)
+/// The length of the head with the string.
+fn head_len(identity: &Identity<'_>) -> usize {
+    HEAD_LEN.saturating_add(identity.len())
 }
 
 #[cfg_attr(
@@ -154,10 +176,10 @@ fn head(mine: &Version<'_>, records: &mut Records<'_>) -> Result<(), Full> {
 mod tests {
     use super::super::testing::{
         crc32c,
-        version,
+        lamp,
         Lamp,
         LAMP,
-        VERSION, //
+        LAMP_1, //
     };
     use super::*;
 
@@ -166,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_head_is_there_before_the_state() {
-        let mut stream = Outgoing::new(&VERSION, crc32c);
+        let mut stream = Outgoing::new(&LAMP_1, crc32c);
         let mut head = [0; HEAD + 1];
         assert_eq!(stream.remaining(), HEAD);
         assert_eq!(stream.peek(&mut head), HEAD);
@@ -182,17 +204,17 @@ mod tests {
     #[test]
     fn the_version_that_is_written_decides_what_is_written() {
         for (writes, records) in [(1, 9), (2, 9 + 9)] {
-            let mine = version("migdev", writes);
-            let mut stream = Outgoing::new(&mine, crc32c);
+            let mine = lamp(writes);
+            let mut stream = Outgoing::new(mine, crc32c);
             assert_eq!(stream.seal(&LAMP), Ok(()));
             assert_eq!(stream.remaining(), HEAD + records + END_LEN);
-            assert_eq!(stream.remaining(), length(&mine, &LAMP));
+            assert_eq!(stream.remaining(), length(mine, &LAMP));
         }
     }
 
     #[test]
     fn bytes_stay_until_they_were_fetched() {
-        let mut stream = Outgoing::new(&VERSION, crc32c);
+        let mut stream = Outgoing::new(&LAMP_1, crc32c);
         let mut two = [0; 2];
         assert_eq!(stream.peek(&mut two), 2);
         assert_eq!(stream.peek(&mut two), 2);
@@ -240,11 +262,11 @@ mod tests {
 
     #[test]
     fn a_state_that_does_not_fit_leaves_the_stream_as_it_was() {
-        let mut stream = Outgoing::new(&VERSION, crc32c);
+        let mut stream = Outgoing::new(&LAMP_1, crc32c);
         assert_eq!(stream.seal(&Chandelier), Err(Full));
         assert!(!stream.is_sealed());
         assert_eq!(stream.remaining(), HEAD);
-        assert_eq!(length(&VERSION, &Chandelier), Outgoing::CAPACITY);
+        assert_eq!(length(&LAMP_1, &Chandelier), HEAD + Outgoing::CAPACITY);
         assert_eq!(
             stream.seal(&Lamp {
                 on: false,

@@ -4,8 +4,6 @@
 
 use super::format::record_head;
 
-use core::fmt;
-
 /// A state cannot be written: there is no room for it, or no way to tell it in this version of the stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Full;
@@ -23,14 +21,13 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// Records that are written into `bytes` from `len` on.
-    pub(super) fn into(bytes: &'a mut [u8], len: usize) -> Self {
-        let limit = bytes.len();
-        // INVARIANT: The minimum is at most `limit`, which is the number of bytes.
+    /// Records that are written into `bytes`.
+    pub(super) fn into(bytes: &'a mut [u8]) -> Self {
+        // INVARIANT: 0 is at most anything, and there are as many bytes as the limit says.
         Self {
+            limit: bytes.len(),
             bytes: Some(bytes),
-            len: len.min(limit),
-            limit,
+            len: 0,
         }
     }
 
@@ -44,9 +41,15 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// How many bytes there are now, those before the first record included.
+    /// How many bytes there are now.
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The bytes that there are now, unless they are only counted.
+    pub(super) fn bytes(&self) -> &[u8] {
+        let bytes = self.bytes.as_deref().unwrap_or_default();
+        bytes.get(..self.len).unwrap_or_default()
     }
 
     /// Writes a record whole.
@@ -87,12 +90,6 @@ impl<'a> Records<'a> {
     }
 }
 
-impl fmt::Write for Records<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.append(text.as_bytes()).map_err(|Full| fmt::Error)
-    }
-}
-
 #[cfg_attr(
     CONFIG_MIGDEV_KUNIT_TEST,
     kernel::prelude::kunit_tests(migdev_stream_records)
@@ -103,17 +100,18 @@ mod tests {
 
     #[test]
     fn a_record_is_tag_flags_length_and_payload() {
-        let mut bytes = [0xaa; 12];
-        let mut records = Records::into(&mut bytes, 1);
+        let mut bytes = [0xaa; 11];
+        let mut records = Records::into(&mut bytes);
         assert_eq!(records.put(0x0201, 1, b"xy"), Ok(()));
-        assert_eq!(records.len(), 11);
-        assert_eq!(bytes, [0xaa, 1, 2, 1, 0, 2, 0, 0, 0, b'x', b'y', 0xaa]);
+        assert_eq!(records.len(), 10);
+        assert_eq!(records.bytes(), [1, 2, 1, 0, 2, 0, 0, 0, b'x', b'y']);
+        assert_eq!(bytes, [1, 2, 1, 0, 2, 0, 0, 0, b'x', b'y', 0xaa]);
     }
 
     #[test]
     fn a_record_that_does_not_fit_is_not_written_in_part() {
         let mut bytes = [0; 20];
-        let mut records = Records::into(&mut bytes, 0);
+        let mut records = Records::into(&mut bytes);
         assert_eq!(records.put(1, 0, b"123"), Ok(()));
         assert_eq!(records.put(2, 0, b"12"), Err(Full));
         assert_eq!(records.len(), 11);
@@ -128,7 +126,7 @@ mod tests {
             let payload = [0; 20];
             let payload = &payload[..length];
             let mut counted = Records::counted(20);
-            let mut written = Records::into(&mut bytes, 0);
+            let mut written = Records::into(&mut bytes);
             assert_eq!(counted.put(1, 0, payload), written.put(1, 0, payload));
             assert_eq!(counted.len(), written.len());
         }

@@ -14,6 +14,7 @@ use super::{
 use crate::migver::{
     Abi,
     Description,
+    Identity,
     Stream,
     Version, //
 };
@@ -29,8 +30,8 @@ pub(super) fn crc32c(sum: u32, bytes: &[u8]) -> u32 {
     })
 }
 
-/// A version of the device `vendor` that writes `writes` and loads 1 to 2.
-pub(super) const fn version(vendor: &'static str, writes: u32) -> Version<'static> {
+/// What a lamp of `vendor` says of itself that writes `writes` and loads 1 to 2.
+const fn identity(vendor: &'static str, writes: u32) -> Identity<'static> {
     let description = Description {
         vendor,
         model: "lamp",
@@ -46,13 +47,27 @@ pub(super) const fn version(vendor: &'static str, writes: u32) -> Version<'stati
         extensions: &[],
     };
     match Version::new(&description) {
-        Ok(version) => version,
+        Ok(version) => Identity::new(version),
         Err(_) => panic!("not a valid version"),
     }
 }
 
-/// The version that most tests use.
-pub(super) const VERSION: Version<'static> = version("migdev", 1);
+/// What most lamps say.
+pub(super) static LAMP_1: Identity<'static> = identity("migdev", 1);
+
+/// What a lamp says that writes version 2.
+static LAMP_2: Identity<'static> = identity("migdev", 2);
+
+/// What a lamp of somebody else says.
+pub(super) static OTHER_LAMP: Identity<'static> = identity("acme", 1);
+
+/// What a lamp says that writes 1 or 2.
+pub(super) fn lamp(writes: u32) -> &'static Identity<'static> {
+    match writes {
+        1 => &LAMP_1,
+        _ => &LAMP_2,
+    }
+}
 
 /// A lamp that is on or off. Version 2 of its stream also tells its colour, which version 1 does not know.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -111,7 +111,7 @@ fn stop_copy_length_is_what_is_left_of_the_stream() {
     for state in State::ALL {
         let (bench, _) = Bench::in_state(state);
         assert_eq!(
-            bench.machine.stop_copy_length(&VERSION, &bench.board),
+            bench.machine.stop_copy_length(&BOARD, &bench.board),
             whole,
             "{state}"
         );
@@ -120,21 +120,21 @@ fn stop_copy_length_is_what_is_left_of_the_stream() {
     let id = id.unwrap();
     let mut read = bench.file_read(id, 5).unwrap().len();
     assert_eq!(
-        bench.machine.stop_copy_length(&VERSION, &bench.board),
+        bench.machine.stop_copy_length(&BOARD, &bench.board),
         whole - read
     );
     read += bench.file_read(id, 1000).unwrap().len();
     assert_eq!(
-        bench.machine.stop_copy_length(&VERSION, &bench.board),
+        bench.machine.stop_copy_length(&BOARD, &bench.board),
         whole - read
     );
     bench.set_state(State::StopCopy).unwrap();
     assert_eq!(
-        bench.machine.stop_copy_length(&VERSION, &bench.board),
+        bench.machine.stop_copy_length(&BOARD, &bench.board),
         whole - read
     );
     bench.file_read(id, 5000).unwrap();
-    assert_eq!(bench.machine.stop_copy_length(&VERSION, &bench.board), 0);
+    assert_eq!(bench.machine.stop_copy_length(&BOARD, &bench.board), 0);
 }
 
 #[test]

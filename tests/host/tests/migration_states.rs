@@ -42,7 +42,7 @@ use migration_support::{
     room,
     Bench,
     Board,
-    VERSION, //
+    BOARD, //
 };
 
 /// The arcs that the UAPI describes for a device with all three features.
@@ -323,7 +323,7 @@ impl Snapshot for Giant {
 
 #[test]
 fn a_device_that_cannot_be_saved_stays_where_it_is() {
-    let room = |_| Some(Box::new(Session::saving(&VERSION, crc32c)));
+    let room = |_| Some(Box::new(Session::saving(&BOARD, crc32c)));
     for state in [Running, RunningP2p, Stop, PreCopy, PreCopyP2p] {
         let mut machine = Migration::new();
         let opened = machine.set_state(&Giant, state, room).unwrap();

@@ -6,6 +6,7 @@ use migver::{
     Abi,
     Description,
     Extension,
+    Identity,
     Marking,
     Parameter,
     Rule,
@@ -124,6 +125,7 @@ impl Draft {
             .filter(|version| self.is(version));
         if let Ok(built) = built {
             assert_eq!(built.to_string(), text);
+            assert_eq!(Identity::new(built).as_str(), text);
         }
         assert_eq!(built.ok(), parsed, "{text}");
     }

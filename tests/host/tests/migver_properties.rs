@@ -12,8 +12,10 @@ use std::collections::{
 use migver::{
     check,
     Class,
+    Identity,
     Marking,
     ParseError,
+    Refusal,
     Rule,
     Version,
     MAX_LEN, //
@@ -212,6 +214,7 @@ proptest! {
     fn what_is_read_is_what_was_meant(plain in version()) {
         let text = plain.text();
         let version = Version::parse(text.as_bytes()).expect("well-formed");
+        prop_assert!(Identity::new(version).as_str() == text);
         prop_assert_eq!(version.vendor(), plain.vendor);
         prop_assert_eq!(version.model(), plain.model);
         prop_assert_eq!((version.abi().major, version.abi().minor), plain.abi);
@@ -295,6 +298,19 @@ proptest! {
     #[test]
     fn a_device_fits_itself(plain in version()) {
         prop_assert!(fits(&plain, &plain));
+    }
+
+    #[test]
+    fn an_identity_refuses_what_its_version_refuses(source in relative(), destination in relative()) {
+        let (source, destination) = (source.text(), destination.text());
+        let mine = Version::parse(destination.as_bytes()).expect("well-formed");
+        for source in [&source, &destination] {
+            let refusal = |checked: Result<(), Refusal<'_>>| checked.err().map(|refusal| refusal.to_string());
+            prop_assert_eq!(
+                refusal(Identity::new(mine).check(source.as_bytes())),
+                refusal(check(source.as_bytes(), &mine))
+            );
+        }
     }
 
     #[test]

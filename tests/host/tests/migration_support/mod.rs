@@ -36,6 +36,7 @@ use migdev_migration::{
 use migver::{
     Abi,
     Description,
+    Identity,
     Stream,
     Version, //
 };
@@ -50,8 +51,8 @@ pub fn cases(cases: u32) -> ProptestConfig {
     }
 }
 
-/// The version of a [`Board`].
-pub const VERSION: Version<'static> = match Version::new(&Description {
+/// What a [`Board`] says of itself.
+pub static BOARD: Identity<'static> = match Version::new(&Description {
     vendor: "migdev",
     model: "board",
     abi: Abi { major: 1, minor: 0 },
@@ -65,7 +66,7 @@ pub const VERSION: Version<'static> = match Version::new(&Description {
     parameters: &[],
     extensions: &[],
 }) {
-    Ok(version) => version,
+    Ok(version) => Identity::new(version),
     Err(_) => panic!("not a valid version"),
 };
 
@@ -84,13 +85,13 @@ pub fn crc32c(sum: u32, bytes: &[u8]) -> u32 {
 /// A device with four blocks of memory.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Board {
-    pub blocks: [[u8; 200]; 4],
+    pub blocks: [[u8; 100]; 4],
 }
 
 impl Board {
     /// A board whose memory is filled by a number.
     pub fn new(seed: u8) -> Self {
-        let byte = |block: usize, at: usize| seed ^ ((block * 200 + at) % 251) as u8;
+        let byte = |block: usize, at: usize| seed ^ ((block * 100 + at) % 251) as u8;
         Self {
             blocks: core::array::from_fn(|block| core::array::from_fn(|at| byte(block, at))),
         }
@@ -98,7 +99,7 @@ impl Board {
 
     /// Its stream, whole.
     pub fn stream(&self) -> Vec<u8> {
-        let mut stream = Outgoing::new(&VERSION, crc32c);
+        let mut stream = Outgoing::new(&BOARD, crc32c);
         stream.seal(self).expect("a board fits a stream");
         let mut bytes = vec![0; stream.remaining()];
         stream.peek(&mut bytes);
@@ -107,18 +108,18 @@ impl Board {
 
     /// How much of its stream can be read before it stops.
     pub fn head() -> usize {
-        Outgoing::new(&VERSION, crc32c).remaining()
+        Outgoing::new(&BOARD, crc32c).remaining()
     }
 }
 
 impl Snapshot for Board {
-    type Parts = [Option<[u8; 200]>; 4];
+    type Parts = [Option<[u8; 100]>; 4];
 
     fn kind(_version: u16, tag: u16) -> Option<Kind> {
         (1..=4).contains(&tag).then_some(Kind {
             name: "BLOCK",
             flags: MANDATORY,
-            longest: 200,
+            longest: 100,
         })
     }
 
@@ -136,7 +137,7 @@ impl Snapshot for Board {
     fn load(parts: &mut Self::Parts, _: u16, tag: u16, payload: &[u8]) -> Result<(), RecordError> {
         let block = payload
             .try_into()
-            .map_err(|_| RecordError::Length { expected: 200 })?;
+            .map_err(|_| RecordError::Length { expected: 100 })?;
         match parts[usize::from(tag) - 1].replace(block) {
             None => Ok(()),
             Some(_) => Err(RecordError::Duplicate),
@@ -145,7 +146,7 @@ impl Snapshot for Board {
 
     fn assemble(parts: &Self::Parts) -> Result<Self, Missing> {
         let missing = Missing { record: "BLOCK" };
-        let mut blocks = [[0; 200]; 4];
+        let mut blocks = [[0; 100]; 4];
         for (block, part) in blocks.iter_mut().zip(parts) {
             *block = part.ok_or(missing)?;
         }
@@ -188,8 +189,8 @@ pub fn room(memory: bool, board: &Board) -> impl FnOnce(Direction) -> Option<Box
     move |direction| {
         memory.then(|| {
             Box::new(match direction {
-                Direction::Saving => Session::saving(&VERSION, crc32c),
-                Direction::Loading => Session::loading(VERSION, &board, crc32c),
+                Direction::Saving => Session::saving(&BOARD, crc32c),
+                Direction::Loading => Session::loading(&BOARD, &board, crc32c),
             })
         })
     }
@@ -342,7 +343,7 @@ impl Bench {
             state: self.machine.state(),
             device_state: self.device_state(),
             data_size: self.field(DATA_SIZE_FIELD),
-            left: self.machine.stop_copy_length(&VERSION, &self.board),
+            left: self.machine.stop_copy_length(&BOARD, &self.board),
             refused: self.machine.refusal().map(|refusal| refusal.errno()),
             next_id,
             counters,

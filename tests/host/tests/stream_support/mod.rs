@@ -14,7 +14,14 @@ use migdev_model::{
     Card,
     Ports, //
 };
-use migver::Version;
+use migver::{
+    Identity,
+    Version, //
+};
+use std::{
+    collections::BTreeMap,
+    sync::Mutex, //
+};
 
 pub const MANDATORY: u16 = 1;
 pub const CONFIG: u16 = 1;
@@ -42,14 +49,18 @@ pub fn string(ports: Ports) -> &'static str {
     }
 }
 
-/// The version that a string stands for.
-pub fn parsed(string: &'static str) -> Version<'static> {
-    Version::parse(string.as_bytes()).expect(string)
+/// What a device says of itself that has this string. It is made once.
+pub fn identity(string: &'static str) -> &'static Identity<'static> {
+    static MADE: Mutex<BTreeMap<&str, &Identity<'_>>> = Mutex::new(BTreeMap::new());
+    MADE.lock().unwrap().entry(string).or_insert_with(|| {
+        let version = Version::parse(string.as_bytes()).expect(string);
+        Box::leak(Box::new(Identity::new(version)))
+    })
 }
 
 /// The stream of a card, from the code.
 pub fn save(card: &Card) -> Vec<u8> {
-    let mut stream = Outgoing::new(&parsed(string(card.ports())), checksum);
+    let mut stream = Outgoing::new(identity(string(card.ports())), checksum);
     stream.seal(card).expect("a card fits");
     drain(&mut stream)
 }
@@ -98,7 +109,7 @@ pub fn load_pieces<'a>(
     ports: Ports,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut stream = Incoming::new(parsed(mine), &Card::new(ports), checksum);
+    let mut stream = Incoming::new(identity(mine), &Card::new(ports), checksum);
     let mut progress = Ok(Progress::Partial);
     for piece in pieces {
         let before = progress;
