@@ -2,6 +2,8 @@
 //! Streams that no device wrote. Each is refused with the documented error, by both protocols, and leaves the device as
 //! it was.
 
+use std::cell::Cell;
+
 use nix::errno::Errno;
 
 use super::super::{cases, World};
@@ -45,7 +47,12 @@ struct Target<'a> {
     device: &'a Device,
     region: Region<'a>,
     ports: usize,
+    /// How many streams were offered.
+    offered: Cell<usize>,
 }
+
+/// The lengths in which streams come, one after the other.
+const PIECES: [usize; 4] = [4096, 64, 33, 100];
 
 impl<'a> Target<'a> {
     fn new(device: &'a Device, ports: usize) -> Result<Self, Errno> {
@@ -53,6 +60,7 @@ impl<'a> Target<'a> {
             device,
             region: Region::of(device)?,
             ports,
+            offered: Cell::new(0),
         })
     }
 
@@ -75,10 +83,11 @@ impl<'a> Target<'a> {
     /// as after a reset again, and the first error is returned.
     fn offer(&self, bytes: &[u8], carrier: Carrier) -> Result<Result<(), Errno>, Miss> {
         self.mark()?;
+        let piece = PIECES[self.offered.replace(self.offered.get() + 1) % PIECES.len()];
         let end = match carrier {
             Carrier::File => {
                 let file = v2::open(self.device, RESUMING)?;
-                let fed = file.feed(bytes, bytes.len().max(1));
+                let fed = file.feed(bytes, piece);
                 let left = match fed {
                     Ok(()) => v2::set(self.device, RUNNING).map(|_| ()),
                     Err(_) => {
@@ -95,7 +104,7 @@ impl<'a> Target<'a> {
             }
             Carrier::Region => {
                 self.region.set_state(v1::RESUMING)?;
-                let fed = self.region.feed(bytes, 4096, Carry::Trapped(4096));
+                let fed = self.region.feed(bytes, piece, Carry::Trapped(4096));
                 let left = self.region.set_state(v1::RUNNING);
                 if fed.is_err() {
                     check_errno!(left, EINVAL, "to run with what was refused");
