@@ -68,11 +68,14 @@ impl<const N: usize> Field<N> {
     }
 }
 
+/// Where the last register ends. What follows is read-only zero, and need not be kept.
+const KEPT: usize = 0x50;
+
 /// What each byte of configuration space is at power-on, and how it takes writes.
 struct Layout {
-    reset: [u8; LEN],
-    writable: [u8; LEN],
-    clearable: [u8; LEN],
+    reset: [u8; KEPT],
+    writable: [u8; KEPT],
+    clearable: [u8; KEPT],
 }
 
 static ONE_PORT: Layout = Layout::new(Ports::One);
@@ -96,9 +99,9 @@ impl Layout {
         let bar0 = (Card::io_len(ports) as u32).wrapping_neg();
 
         Self {
-            reset: [0; LEN],
-            writable: [0; LEN],
-            clearable: [0; LEN],
+            reset: [0; KEPT],
+            writable: [0; KEPT],
+            clearable: [0; KEPT],
         }
         // Vendor ID: Red Hat, from whom QEMU's cards have their IDs.
         .with(Field::read_only(0x00, 0x1b36_u16.to_le_bytes()))
@@ -176,7 +179,7 @@ impl Layout {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     ports: Ports,
-    bytes: [u8; LEN],
+    bytes: [u8; KEPT],
 }
 
 impl Config {
@@ -198,16 +201,20 @@ impl Config {
     ///
     /// `pending` is what the interrupt status bit of the status register reads.
     pub fn read(&self, offset: usize, out: &mut [u8], pending: bool) -> usize {
-        for (at, out) in (offset..LEN).zip(out.iter_mut()) {
-            let live = match at {
-                STATUS if pending => STATUS_INTERRUPT,
-                _ => 0,
-            };
-            if let Some(byte) = self.bytes.get(at) {
-                *out = byte | live;
-            }
+        let read = transferred(LEN, offset, out.len());
+        let kept = self.bytes.get(offset..).unwrap_or_default();
+        let count = kept.len().min(read);
+        if let (Some(out), Some(kept)) = (out.get_mut(..count), kept.get(..count)) {
+            out.copy_from_slice(kept);
         }
-        transferred(LEN, offset, out.len())
+        if let Some(rest) = out.get_mut(count..read) {
+            rest.fill(0);
+        }
+        let status = STATUS.checked_sub(offset).and_then(|at| out.get_mut(at));
+        if let (Some(status), true) = (status, pending) {
+            *status |= STATUS_INTERRUPT;
+        }
+        read
     }
 
     /// Writes `data` from `offset` on, and returns how many bytes it took: fewer than given at the end.
@@ -215,7 +222,7 @@ impl Config {
     /// Bytes and bits that software cannot change are taken, and have no effect.
     pub fn write(&mut self, offset: usize, data: &[u8]) -> usize {
         let layout = Layout::of(self.ports);
-        for (at, data) in (offset..LEN).zip(data.iter()) {
+        for (at, data) in (offset..KEPT).zip(data.iter()) {
             if let (Some(byte), Some(writable), Some(clearable)) = (
                 self.bytes.get_mut(at),
                 layout.writable.get(at),
@@ -226,6 +233,30 @@ impl Config {
             }
         }
         transferred(LEN, offset, data.len())
+    }
+
+    /// Copies the bytes from `offset` on to `out`, without the interrupt status bit. This is for what is saved.
+    pub(super) fn save(&self, offset: usize, out: &mut [u8]) {
+        let mut kept = self.bytes.iter().skip(offset);
+        for to in out {
+            *to = kept.next().copied().unwrap_or_default();
+        }
+    }
+
+    /// Restores the bytes from `offset` on, and returns whether software can write `data` there.
+    pub(super) fn restore(&mut self, offset: usize, data: &[u8]) -> bool {
+        let mut bytes = self.bytes.iter_mut().skip(offset);
+        let mut writable = Layout::of(self.ports).writable.iter().skip(offset);
+        let mut restored = true;
+        for data in data {
+            let (Some(byte), Some(writable)) = (bytes.next(), writable.next()) else {
+                return false;
+            };
+            // INVARIANT: Only bits of the mask change.
+            *byte = *byte & !writable | data & writable;
+            restored &= *byte == *data;
+        }
+        restored
     }
 
     /// Whether the command register forbids the card to assert INTx#.

@@ -11,6 +11,8 @@ use super::fifo::{
 };
 use crate::migration::stream::RecordError;
 
+use core::slice;
+
 /// The length in bytes of the fields before the characters.
 const FIXED_LEN: usize = 13;
 
@@ -40,6 +42,13 @@ pub(super) fn field(name: &'static str, value: u8, allowed: &'static str) -> Rec
         name,
         value: u32::from(value),
         allowed,
+    }
+}
+
+/// Writes a byte to where the next goes.
+fn put(free: &mut slice::IterMut<'_, u8>, byte: u8) {
+    if let Some(to) = free.next() {
+        *to = byte;
     }
 }
 
@@ -89,19 +98,19 @@ impl Port {
 
     /// Writes the payload for port `index` to the front of `out`, and returns how many bytes it takes.
     pub(super) fn encode(&self, index: u8, out: &mut [u8; MAX_LEN]) -> usize {
-        let received = self.receiver.iter();
-        let waiting = self.transmitter.iter();
-        let bytes = self
-            .fixed(index)
-            .into_iter()
-            .chain(received.flat_map(|character| [character.value, character.errors]))
-            .chain(waiting.map(|character| character.value));
-        let mut len: usize = 0;
-        for (to, from) in out.iter_mut().zip(bytes) {
-            *to = from;
-            len = len.saturating_add(1);
+        let Some((fixed, characters)) = out.split_first_chunk_mut::<FIXED_LEN>() else {
+            return 0;
+        };
+        *fixed = self.fixed(index);
+        let mut free = characters.iter_mut();
+        for character in self.receiver.iter() {
+            put(&mut free, character.value);
+            put(&mut free, character.errors);
         }
-        len
+        for character in self.transmitter.iter() {
+            put(&mut free, character.value);
+        }
+        MAX_LEN.saturating_sub(free.len())
     }
 
     /// Reads a payload: the index of the port, and what was saved of it.

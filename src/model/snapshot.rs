@@ -176,6 +176,7 @@ impl Snapshot for Card {
         Ok(())
     }
 
+    #[inline]
     fn assemble(parts: &Parts) -> Result<Self, Missing> {
         let config = parts.config.clone().ok_or(Missing { record: "CONFIG" })?;
         if parts.arrived < count(parts.ports) {
@@ -194,39 +195,30 @@ fn save_config(config: &Config, payload: &mut [u8; CONFIG_LEN]) {
         let Some((bytes, later)) = rest.split_at_mut_checked(register.len) else {
             return;
         };
-        config.read(register.offset, bytes, false);
+        config.save(register.offset, bytes);
         rest = later;
     }
 }
 
 /// Makes a configuration space of the registers.
 ///
-/// A register can have a value if and only if it reads it back after it was written at power-on, when everything that
-/// is clearable is clear.
+/// A register can have a value if and only if it reads it back after it was written at power-on.
 fn load_config(ports: Ports, payload: &[u8]) -> Result<Config, RecordError> {
+    let wrong_length = RecordError::Length {
+        expected: CONFIG_LEN,
+    };
     if payload.len() != CONFIG_LEN {
-        return Err(RecordError::Length {
-            expected: CONFIG_LEN,
-        });
+        return Err(wrong_length);
     }
     let mut config = Config::new(ports);
     let mut rest = payload;
     for register in &REGISTERS {
-        let (bytes, later) = rest
-            .split_at_checked(register.len)
-            .ok_or(RecordError::Length {
-                expected: CONFIG_LEN,
-            })?;
-        config.write(register.offset, bytes);
-        let mut value = [0; 4];
-        let mut kept = [0; 4];
-        for (to, from) in value.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        if let Some(kept) = kept.get_mut(..register.len) {
-            config.read(register.offset, kept, false);
-        }
-        if kept != value {
+        let (bytes, later) = rest.split_at_checked(register.len).ok_or(wrong_length)?;
+        if !config.restore(register.offset, bytes) {
+            let mut value = [0; 4];
+            for (to, from) in value.iter_mut().zip(bytes) {
+                *to = *from;
+            }
             return Err(RecordError::Field {
                 name: register.name,
                 value: u32::from_le_bytes(value),

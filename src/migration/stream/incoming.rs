@@ -3,6 +3,7 @@
 //! Takes a stream in, and makes a state of it.
 
 use super::{
+    format::copy,
     Checksum,
     Event,
     Head,
@@ -188,14 +189,16 @@ impl<S: Snapshot> Incoming<S> {
                     let Some((record, kind)) = self.record else {
                         continue;
                     };
-                    let free = self.payload.iter_mut().skip(self.filled);
-                    for (to, from) in free.zip(piece) {
-                        *to = *from;
-                    }
-                    self.filled = self.filled.saturating_add(piece.len());
+                    // Most payloads come in one piece.
+                    let payload = if left == 0 && self.filled == 0 {
+                        piece
+                    } else {
+                        let free = self.payload.get_mut(self.filled..).unwrap_or_default();
+                        // `recognise` has seen to it that all of it fits.
+                        self.filled = self.filled.saturating_add(copy(free, piece));
+                        self.payload.get(..self.filled).unwrap_or_default()
+                    };
                     if left == 0 {
-                        // It is all there: `recognise` has seen to it that it fits.
-                        let payload = self.payload.get(..self.filled).unwrap_or_default();
                         S::load(&mut self.parts, self.version, record.tag, payload)
                             .map_err(|error| Fault::Record(record, kind, error))?;
                     }

@@ -4,6 +4,7 @@
 
 use super::{
     format::{
+        copy,
         END,
         END_LEN,
         HEAD_LEN,
@@ -43,15 +44,10 @@ impl<const N: usize> Gathered<N> {
     fn gather(&mut self, wanted: usize, input: &mut &[u8]) -> bool {
         let wanted = wanted.min(N);
         let free = self.bytes.get_mut(self.len..wanted).unwrap_or_default();
-        let (now, later) = input
-            .split_at_checked(free.len())
-            .unwrap_or((*input, &[][..]));
-        for (to, from) in free.iter_mut().zip(now) {
-            *to = *from;
-        }
-        // INVARIANT: `now` is at most as long as what was free below `wanted`, which is at most `N`.
-        self.len = self.len.saturating_add(now.len());
-        *input = later;
+        // INVARIANT: They are at most as many as were free below `wanted`, which is at most `N`.
+        let taken = copy(free, input);
+        self.len = self.len.saturating_add(taken);
+        *input = input.get(taken..).unwrap_or_default();
         self.len >= wanted
     }
 
@@ -142,6 +138,7 @@ pub struct Reader {
 
 impl Reader {
     /// A reader at the beginning of a stream.
+    #[inline]
     pub fn new(checksum: Checksum) -> Self {
         Self {
             head: Gathered::new(),
@@ -178,11 +175,10 @@ impl Reader {
         &'a mut self,
         bytes: &mut &'b [u8],
     ) -> Result<Option<Event<'a>>, Malformed> {
-        let step = self.step(bytes);
-        if let Err(malformed) = step {
-            self.place = Place::Refused(malformed);
-        }
-        Ok(match step? {
+        let step = self
+            .step(bytes)
+            .inspect_err(|malformed| self.place = Place::Refused(*malformed))?;
+        Ok(match step {
             Step::More => None,
             Step::Head => Some(Event::Head(self.shown_head())),
             Step::Record(record) => Some(Event::Record(record)),
@@ -193,10 +189,11 @@ impl Reader {
 
     fn step<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Step<'a>, Malformed> {
         loop {
+            let before = *bytes;
             match self.place {
                 Place::Head => {
-                    let there =
-                        self.read(bytes, |reader, input| reader.head.gather(HEAD_LEN, input));
+                    let there = self.head.gather(HEAD_LEN, bytes);
+                    self.count(before, bytes);
                     check_magic(self.head.bytes())?;
                     if !there {
                         return Ok(Step::More);
@@ -206,7 +203,9 @@ impl Reader {
                     };
                 }
                 Place::String { length } => {
-                    if !self.read(bytes, |reader, input| reader.string.gather(length, input)) {
+                    let there = self.string.gather(length, bytes);
+                    self.count(before, bytes);
+                    if !there {
                         return Ok(Step::More);
                     }
                     self.place = Place::Record;
@@ -214,9 +213,9 @@ impl Reader {
                 }
                 Place::Record => {
                     let at = self.total.saturating_sub(self.record.len);
-                    if !self.read(bytes, |reader, input| {
-                        reader.record.gather(RECORD_LEN, input)
-                    }) {
+                    let there = self.record.gather(RECORD_LEN, bytes);
+                    self.count(before, bytes);
+                    if !there {
                         return Ok(Step::More);
                     }
                     let record = self.check_record(at)?;
@@ -231,12 +230,12 @@ impl Reader {
                     return Ok(Step::Record(record));
                 }
                 Place::Payload { left } => {
-                    if bytes.is_empty() && left > 0 {
+                    if before.is_empty() && left > 0 {
                         return Ok(Step::More);
                     }
-                    let before = *bytes;
                     let (piece, rest) = before.split_at_checked(left).unwrap_or((before, &[][..]));
-                    self.read(bytes, |_, input| *input = rest);
+                    *bytes = rest;
+                    self.count(before, bytes);
                     let left = left.saturating_sub(piece.len());
                     self.place = match left {
                         0 => Place::Record,
@@ -259,25 +258,21 @@ impl Reader {
                     self.place = Place::Nothing;
                     return Ok(Step::End);
                 }
-                Place::Nothing if bytes.is_empty() => return Ok(Step::More),
+                Place::Nothing if before.is_empty() => return Ok(Step::More),
                 Place::Nothing => return Err(Malformed::Trailing),
                 Place::Refused(malformed) => return Err(malformed),
             }
         }
     }
 
-    /// Lets `take` take bytes away from the front of `bytes`, and counts and sums up those that it took.
-    fn read<'a, T>(
-        &mut self,
-        bytes: &mut &'a [u8],
-        take: impl FnOnce(&mut Self, &mut &'a [u8]) -> T,
-    ) -> T {
-        let before = *bytes;
-        let result = take(self, bytes);
-        let taken = before.len().saturating_sub(bytes.len());
-        self.sum = (self.checksum)(self.sum, before.get(..taken).unwrap_or_default());
+    /// Counts and sums up what was read: of `before`, all but the `rest`.
+    #[inline]
+    fn count(&mut self, before: &[u8], rest: &[u8]) {
+        let taken = before.len().saturating_sub(rest.len());
         self.total = self.total.saturating_add(taken);
-        result
+        if let Some(taken @ [_, ..]) = before.get(..taken) {
+            self.sum = (self.checksum)(self.sum, taken);
+        }
     }
 
     /// Checks the head, and returns the length of the string.
@@ -344,6 +339,9 @@ enum Step<'a> {
 
 /// Compares as many bytes of the magic as there are.
 fn check_magic(head: &[u8]) -> Result<(), Malformed> {
+    if head.first_chunk() == Some(&MAGIC) {
+        return Ok(());
+    }
     for (at, (found, expected)) in head.iter().zip(&MAGIC).enumerate() {
         if found != expected {
             return Err(Malformed::Magic { at, found: *found });
