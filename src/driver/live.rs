@@ -55,11 +55,14 @@ pub(super) struct Live {
     pub(super) waiters: WaitQueue,
 }
 
+/// The state machine of a card.
+pub(super) type Machine = Migration<model::Card, KBox<Session<model::Card>>>;
+
 /// What of a card changes.
 pub(super) struct State {
     pub(super) card: model::Card,
     pub(super) interrupts: Interrupts,
-    pub(super) migration: Migration<model::Card, KBox<Session<model::Card>>>,
+    pub(super) migration: Machine,
     /// The data section of the migration region, while the device is open.
     pub(super) window: Option<SharedPage>,
     pub(super) refusal: LastRefusal,
@@ -87,7 +90,7 @@ impl Live {
         })
     }
 
-    /// Calls `access` with the state, and then signals what the card asserts. This is the one way to the state: one lock for
+    /// Calls `access` with the state, and then signals what the card asserts. This is the one way to change it: one lock for
     /// each access.
     pub(super) fn with<R>(&self, access: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock();
@@ -97,6 +100,12 @@ impl Live {
             .interrupts
             .follow(&state.card, state.migration.is_running());
         result
+    }
+
+    /// Calls `access` with the machine of migration, for what changes neither its state nor the card. So there is nothing
+    /// to signal.
+    pub(super) fn carry<R>(&self, access: impl FnOnce(&mut Machine) -> R) -> R {
+        access(&mut self.state.lock().migration)
     }
 
     /// Brings the card to where it is for each new user, who may get `window` to move its state through.
@@ -147,7 +156,10 @@ impl Live {
             let to = state.migration.state();
             if from != to {
                 self.tell_way(from, to);
-                self.waiters.wake_all();
+                // Who waits has the data file of the session that was there before.
+                if from.is_transfer() {
+                    self.waiters.wake_all();
+                }
             }
             result
         })

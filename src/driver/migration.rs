@@ -25,7 +25,7 @@ impl vfio::Migration for SerialDevice {
     }
 
     fn state(this: Pin<&Self>) -> MigrationState {
-        this.live.with(|state| state.migration.state()).into()
+        this.live.carry(|migration| migration.state()).into()
     }
 
     fn stop_copy_length(this: Pin<&Self>) -> usize {

@@ -35,13 +35,13 @@ impl Transfer {
 impl vfio::Transfer for Transfer {
     fn peek(&self, bytes: &mut [u8]) -> Result<usize> {
         self.live
-            .with(|state| state.migration.peek(self.id, bytes))
+            .carry(|migration| migration.peek(self.id, bytes))
             .map_err(|error| Error::from_errno(-error.errno()))
     }
 
     fn advance(&self, count: usize) {
         self.live
-            .with(|state| state.migration.advance(self.id, count));
+            .carry(|migration| migration.advance(self.id, count));
     }
 
     fn write(&self, bytes: &[u8]) -> Result {
@@ -52,7 +52,7 @@ impl vfio::Transfer for Transfer {
     }
 
     fn readiness(&self) -> Readiness {
-        let now = self.live.with(|state| state.migration.readiness(self.id));
+        let now = self.live.carry(|migration| migration.readiness(self.id));
         match now {
             migration::Readiness { disabled: true, .. } => Readiness::Disabled,
             migration::Readiness { readable: true, .. } => Readiness::Readable,
@@ -64,7 +64,7 @@ impl vfio::Transfer for Transfer {
     fn precopy_info(&self) -> Result<PrecopyInfo> {
         let info = self
             .live
-            .with(|state| state.migration.precopy_info(self.id))
+            .carry(|migration| migration.precopy_info(self.id))
             .map_err(|error| Error::from_errno(-error.errno()))?;
         Ok(PrecopyInfo {
             initial: info.initial_bytes,

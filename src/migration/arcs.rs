@@ -106,6 +106,76 @@ pub const fn effect(from: State, to: State) -> Option<Effect> {
     })
 }
 
+/// What the way from one state to another does to the session, all in all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Way {
+    /// The one that is there ends.
+    pub(super) closes: bool,
+    /// One begins, with the last arc.
+    pub(super) opens: Option<Direction>,
+    /// The whole state is in it at the end.
+    pub(super) seals: bool,
+    /// `RESUMING` is left.
+    pub(super) leaves_resuming: bool,
+}
+
+/// All ways, by the numbers of the states where they begin and where they end.
+static WAYS: [[Option<Way>; State::ALL.len()]; State::ALL.len()] = ways();
+
+impl Way {
+    /// Looks up the way `from` a state `to` another, of which [`next`] has the arcs; `None` where there is none.
+    #[inline]
+    pub(super) fn between(from: State, to: State) -> Option<Self> {
+        *WAYS.get(from as usize)?.get(to as usize)?
+    }
+
+    /// Goes from one state to another, and notes what the arcs do.
+    const fn walk(from: State, to: State) -> Option<Self> {
+        let mut way = Self {
+            closes: false,
+            opens: None,
+            seals: false,
+            leaves_resuming: matches!(from, Resuming) && !matches!(to, Resuming),
+        };
+        let mut at = from;
+        loop {
+            let Some(next) = next(at, to) else {
+                return None;
+            };
+            match effect(at, next) {
+                // It has arrived: from a state to itself there is no arc.
+                None => return Some(way),
+                Some(Effect::Opens(direction)) => way.opens = Some(direction),
+                Some(Effect::Closes) => way.closes = true,
+                Some(Effect::Nothing | Effect::Keeps | Effect::Completes) => {}
+            }
+            way.seals = matches!(next, StopCopy);
+            at = next;
+        }
+    }
+}
+
+/// Finds all ways. Only evaluated while compiling.
+// Not `expect`: these are lints of the crate, and the kernel's build of the same file has them off.
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "evaluated while compiling"
+)]
+const fn ways() -> [[Option<Way>; State::ALL.len()]; State::ALL.len()] {
+    let mut ways = [[None; State::ALL.len()]; State::ALL.len()];
+    let mut from = 0;
+    while from < State::ALL.len() {
+        let mut to = 0;
+        while to < State::ALL.len() {
+            ways[from][to] = Way::walk(State::ALL[from], State::ALL[to]);
+            to += 1;
+        }
+        from += 1;
+    }
+    ways
+}
+
 #[cfg_attr(
     CONFIG_MIGDEV_KUNIT_TEST,
     kernel::prelude::kunit_tests(migdev_migration_arcs)
@@ -171,7 +241,6 @@ mod tests {
 
     #[test]
     fn there_is_a_session_in_the_transfer_states_only() {
-        let has_one = |state: State| state.is_saving() || state == Resuming;
         for from in State::ALL {
             for to in State::ALL {
                 let expected = match effect(from, to) {
@@ -181,7 +250,31 @@ mod tests {
                     Some(Effect::Keeps | Effect::Completes) => (true, true),
                     Some(Effect::Closes) => (true, false),
                 };
-                assert!((has_one(from), has_one(to)) == expected);
+                assert!((from.is_transfer(), to.is_transfer()) == expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_way_does_what_its_arcs_do() {
+        for from in State::ALL {
+            for to in State::ALL {
+                let Some(way) = Way::between(from, to) else {
+                    assert!(next(from, to).is_none());
+                    continue;
+                };
+                let (mut opened, mut closed, mut completed) = (None, false, false);
+                assert!(walk(from, to, |at, next| match effect(at, next) {
+                    Some(Effect::Opens(direction)) => opened = Some(direction),
+                    Some(Effect::Closes) => closed = true,
+                    Some(Effect::Completes) => completed = true,
+                    _ => {}
+                }));
+                assert!(way.opens == opened && way.closes == closed);
+                let stops = opened == Some(Direction::Saving) && to == StopCopy;
+                assert_eq!(way.seals, completed || stops);
+                assert_eq!(way.leaves_resuming, from == Resuming && to != Resuming);
+                assert!(to.is_transfer() == (opened.is_some() || from.is_transfer() && !closed));
             }
         }
     }

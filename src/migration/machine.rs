@@ -3,10 +3,7 @@
 //! The state machine of one device.
 
 use super::{
-    arcs::{
-        self,
-        Effect, //
-    },
+    arcs::Way,
     stream::{
         length,
         Refusal,
@@ -124,7 +121,7 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
         self.state = State::Error;
     }
 
-    /// Goes to the state `to`, over others where that is the way (see [`arcs::next`]).
+    /// Goes to the state `to`, over others where that is the way (see [`arcs::next`](super::arcs::next)).
     ///
     /// `room` brings a session of the direction that it is asked for, with nothing in it but what
     /// [`Session::saving`] or [`Session::loading`] puts there. It is called at most once, before anything changes. If a
@@ -191,35 +188,33 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
         room: impl FnOnce(Direction) -> Option<B>,
     ) -> Result<Option<Direction>, Error> {
         // Everything that can fail comes first.
-        let plan = Plan::new(self.state, to)?;
-        if plan.leaves_resuming {
+        let from = self.state;
+        let way = Way::between(from, to).ok_or(Error::Arc { from, to })?;
+        if way.leaves_resuming {
             self.check_loaded(carrier)?;
         }
-        let mut fresh = match plan.opens {
+        let mut fresh = match way.opens {
             Some(direction) => Some(new_transfer(carrier, direction, room)?),
             None => None,
         };
-        if plan.seals {
+        if way.seals {
             let stopped = fresh.as_mut().or(self.transfer.as_mut());
             if let Some(Session::Saving(stream)) = stopped.map(|transfer| &mut *transfer.memory) {
                 stream.seal(device).map_err(|_| Error::TooLarge)?;
             }
         }
 
-        while let Some(next) = arcs::next(self.state, to).filter(|_| self.state != to) {
-            // INVARIANT: There is a session after an arc if and only if it opens or keeps one. A session is opened by
-            // the last arc only, so the fresh one is for this one; it is sealed if this leads to `STOP_COPY`.
-            match arcs::effect(self.state, next) {
-                Some(Effect::Opens(_)) => {
-                    self.transfer = fresh.take();
-                    self.counters.session();
-                }
-                Some(Effect::Closes) => self.transfer = None,
-                Some(Effect::Nothing | Effect::Keeps | Effect::Completes) | None => {}
-            }
-            self.state = next;
+        // INVARIANT: There is a session after the way if and only if its arcs keep or open one. One is opened by the last
+        // arc only, after what was there was closed, and is sealed if that leads to `STOP_COPY`.
+        if way.closes {
+            self.transfer = None;
         }
-        Ok(plan.opens)
+        if fresh.is_some() {
+            self.transfer = fresh;
+            self.counters.session();
+        }
+        self.state = to;
+        Ok(way.opens)
     }
 
     /// Checks that `RESUMING` may be left on the word of somebody who uses `carrier`.
@@ -255,39 +250,6 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
             self.counters.refusal();
         }
         result
-    }
-}
-
-/// What must be seen to before a way is gone.
-struct Plan {
-    /// A session is opened, by the last arc.
-    opens: Option<Direction>,
-    /// A state is read whole at the end.
-    seals: bool,
-    /// What was written must be a whole state.
-    leaves_resuming: bool,
-}
-
-impl Plan {
-    /// Looks ahead on the way `from` a state `to` another.
-    fn new(from: State, to: State) -> Result<Self, Error> {
-        let mut plan = Self {
-            opens: None,
-            seals: false,
-            leaves_resuming: from == State::Resuming && to != from,
-        };
-        let mut at = from;
-        loop {
-            let next = arcs::next(at, to).ok_or(Error::Arc { from, to })?;
-            if next == at {
-                return Ok(plan);
-            }
-            plan.seals = next == State::StopCopy;
-            if let Some(Effect::Opens(direction)) = arcs::effect(at, next) {
-                plan.opens = Some(direction);
-            }
-            at = next;
-        }
     }
 }
 

@@ -79,6 +79,11 @@ impl State {
     pub const fn is_saving(self) -> bool {
         self.is_pre_copy() || matches!(self, Self::StopCopy)
     }
+
+    /// Whether there is a session in this state, in which the device is saved or loaded.
+    pub const fn is_transfer(self) -> bool {
+        self.is_saving() || matches!(self, Self::Resuming)
+    }
 }
 
 impl TryFrom<u32> for State {

@@ -41,7 +41,7 @@ use kernel::{
 };
 
 /// The length of a piece, in bytes: little enough for the stack.
-const CHUNK: usize = 512;
+const CHUNK: usize = 256;
 
 /// `VFIO_MIG_GET_PRECOPY_INFO`
 const GET_PRECOPY_INFO: u32 = vfio(21);
@@ -217,12 +217,14 @@ impl<T: Transfer> DataFile<T> {
         let mut writer = UserSlice::new(UserPtr::from_ptr(buffer.cast()), count).writer();
 
         let _turn = private.turn.lock();
+        let mut bounce = [0; CHUNK];
         each_piece(count, |length| {
-            let mut bounce = [0; CHUNK];
             let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
             let copied = private.transfer.peek(piece)?;
-            writer.write_slice(piece.get(..copied).unwrap_or(piece))?;
-            private.transfer.advance(copied);
+            if copied > 0 {
+                writer.write_slice(piece.get(..copied).unwrap_or(piece))?;
+                private.transfer.advance(copied);
+            }
             Ok(copied)
         })
     }
@@ -242,8 +244,8 @@ impl<T: Transfer> DataFile<T> {
             UserSlice::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count).reader();
 
         let _turn = private.turn.lock();
+        let mut bounce = [0; CHUNK];
         each_piece(count, |length| {
-            let mut bounce = [0; CHUNK];
             let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
             reader.read_slice(piece)?;
             private.transfer.write(piece)?;
