@@ -18,8 +18,6 @@ class Card:
     """A type with two ports, which is what moves."""
     one_port: str
     """Another, which it cannot move to."""
-    region: bool
-    """Whether it speaks the region protocol (v1) too."""
     fill: int
     """How many characters the nested guest leaves in a UART, 0 for a card that no guest is to use."""
     magic: bytes
@@ -30,10 +28,12 @@ class Card:
         return pathlib.Path("/sys/class/mdev_bus", self.parent, "mdev_supported_types")
 
 
+MIGDEV = Card("migdev", "migdev-serial2", "migdev-serial1", 32, b"\x89mig\r\n\x1a\n")
 CARDS = {
-    "migdev": Card("migdev", "migdev-serial2", "migdev-serial1", True, 32, b"\x89mig\r\n\x1a\n"),
-    # Its FIFOs wedge when they are full, so that its guest would be lost without any migration.
-    "mtty": Card("mtty", "mtty-2", "mtty-1", False, 0, bytes.fromhex("4e2c3e8c89099d7e")),
+    "migdev": MIGDEV,
+    "migdev-idle": dataclasses.replace(MIGDEV, fill=0),
+    # The kernel's sample. A guest that fills its FIFOs is lost without any migration, as they wedge.
+    "mtty": Card("mtty", "mtty-2", "mtty-1", 0, b"\x4e\x2c\x3e\x8c\x89\x09\x9d\x7e"),
 }
 
 

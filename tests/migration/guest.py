@@ -7,7 +7,8 @@ import re
 SEQUENCE = re.compile(r"^guest: sequence (\d+)$", re.M)
 FILLED = re.compile(r"^guest: filled (\d+)$", re.M)
 DRAINED = re.compile(r"^guest: drained (\d+)$", re.M)
-FAULT = re.compile(r"^guest: fault .*$", re.M)
+FAULT = re.compile(r"^guest: fault .*$|^.*nobody cared.*$", re.M)
+"""What it found wrong itself, or its kernel with its interrupts."""
 DONE = re.compile(r"^guest: done numbers (\d+) rounds (\d+) faults (\d+)$", re.M)
 
 

@@ -46,8 +46,8 @@ async def begin(source, destination, *, through=None, bandwidth=FULL_SPEED):
     since = len(source.events)
     address = f"unix:{destination.directory.name}/incoming"
     await set_capability("return-path", True, source, destination)
-    if source.version != "7.2":
-        await set_capability("switchover-ack", destination.version != "7.2", source, destination)
+    modern = [machine for machine in (source, destination) if machine.version != "7.2"]
+    await set_capability("switchover-ack", len(modern) == 2, *modern)
     await source.execute("migrate-set-parameters", **{"max-bandwidth": bandwidth})
     await destination.execute("migrate-incoming", uri=address)
     await source.execute("migrate", uri=f"unix:{through}" if through else address)

@@ -101,6 +101,7 @@ async def migrate(world, report, old, new):
         await source.until(lambda: source.states(since)[-1:] == LIVE[-1:], "the source's device to stop")
         report.equal("the device was live until the end", source.states(since), LIVE)
     if new == "10":
+        await destination.until(lambda: destination.states()[-1:] == ["running"], "the destination's device to run")
         report.equal("the destination's device went on", destination.states(), ["resuming", "running-p2p", "running"])
     await world.arrived(report, source, destination)
 
