@@ -235,28 +235,40 @@ impl Config {
         transferred(LEN, offset, data.len())
     }
 
-    /// Copies the bytes from `offset` on to `out`, without the interrupt status bit. This is for what is saved.
-    pub(super) fn save(&self, offset: usize, out: &mut [u8]) {
-        let mut kept = self.bytes.iter().skip(offset);
-        for to in out {
-            *to = kept.next().copied().unwrap_or_default();
+    /// Returns the bytes at `offsets`, without the interrupt status bit. This is for what is saved.
+    pub(super) fn save<const N: usize>(&self, offsets: &[usize; N]) -> [u8; N] {
+        let mut bytes = [0; N];
+        for (to, at) in bytes.iter_mut().zip(offsets) {
+            *to = self.bytes.get(*at).copied().unwrap_or_default();
         }
+        bytes
     }
 
-    /// Restores the bytes from `offset` on, and returns whether software can write `data` there.
-    pub(super) fn restore(&mut self, offset: usize, data: &[u8]) -> bool {
-        let mut bytes = self.bytes.iter_mut().skip(offset);
-        let mut writable = Layout::of(self.ports).writable.iter().skip(offset);
-        let mut restored = true;
-        for data in data {
-            let (Some(byte), Some(writable)) = (bytes.next(), writable.next()) else {
-                return false;
+    /// Restores the bytes at `offsets`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first offset at which software cannot write what is in `data`.
+    pub(super) fn restore<const N: usize>(
+        &mut self,
+        offsets: &[usize; N],
+        data: &[u8; N],
+    ) -> Result<(), usize> {
+        let layout = Layout::of(self.ports);
+        let (mut offsets, mut data) = (&offsets[..], &data[..]);
+        while let ([at, offsets_left @ ..], [value, data_left @ ..]) = (offsets, data) {
+            let (Some(byte), Some(writable)) = (self.bytes.get_mut(*at), layout.writable.get(*at))
+            else {
+                return Err(*at);
             };
             // INVARIANT: Only bits of the mask change.
-            *byte = *byte & !writable | data & writable;
-            restored &= *byte == *data;
+            *byte = *byte & !writable | value & writable;
+            if *byte != *value {
+                return Err(*at);
+            }
+            (offsets, data) = (offsets_left, data_left);
         }
-        restored
+        Ok(())
     }
 
     /// Whether the command register forbids the card to assert INTx#.

@@ -72,6 +72,33 @@ pub const REGISTERS: [Register; 9] = [
 /// The length in bytes of the record CONFIG.
 const CONFIG_LEN: usize = 21;
 
+/// Where in configuration space each byte of the record CONFIG is.
+static OFFSETS: [usize; CONFIG_LEN] = offsets();
+
+/// Lists the bytes of all registers. Only evaluated while compiling, where a wrong `CONFIG_LEN` is an error.
+// Not `expect`: these are lints of the crate, and the kernel's build of the same file has them off.
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "evaluated while compiling"
+)]
+const fn offsets() -> [usize; CONFIG_LEN] {
+    let mut offsets = [0; CONFIG_LEN];
+    let mut len = 0;
+    let mut index = 0;
+    while index < REGISTERS.len() {
+        let mut at = 0;
+        while at < REGISTERS[index].len {
+            offsets[len] = REGISTERS[index].offset + at;
+            len += 1;
+            at += 1;
+        }
+        index += 1;
+    }
+    assert!(len == CONFIG_LEN);
+    offsets
+}
+
 /// The greatest length in bytes of all records, the end included.
 const LONGEST: usize = RECORD_LEN + CONFIG_LEN + MAX_PORTS * (RECORD_LEN + port::MAX_LEN) + END_LEN;
 
@@ -144,9 +171,7 @@ impl Snapshot for Card {
         if version != VERSION {
             return Err(Full);
         }
-        let mut payload = [0; CONFIG_LEN];
-        save_config(self.config(), &mut payload);
-        records.put(CONFIG, MANDATORY, &payload)?;
+        records.put(CONFIG, MANDATORY, &self.config().save(&OFFSETS))?;
         for (index, uart) in (0..count(self.ports())).zip(self.uarts()) {
             let mut payload = [0; port::MAX_LEN];
             let len = uart.save().encode(index, &mut payload);
@@ -188,46 +213,42 @@ impl Snapshot for Card {
     }
 }
 
-/// Writes the registers to `payload`.
-fn save_config(config: &Config, payload: &mut [u8; CONFIG_LEN]) {
-    let mut rest = &mut payload[..];
-    for register in &REGISTERS {
-        let Some((bytes, later)) = rest.split_at_mut_checked(register.len) else {
-            return;
-        };
-        config.save(register.offset, bytes);
-        rest = later;
-    }
-}
-
 /// Makes a configuration space of the registers.
 ///
 /// A register can have a value if and only if it reads it back after it was written at power-on.
 fn load_config(ports: Ports, payload: &[u8]) -> Result<Config, RecordError> {
-    let wrong_length = RecordError::Length {
+    let payload: &[u8; CONFIG_LEN] = payload.try_into().map_err(|_| RecordError::Length {
         expected: CONFIG_LEN,
-    };
-    if payload.len() != CONFIG_LEN {
-        return Err(wrong_length);
-    }
+    })?;
     let mut config = Config::new(ports);
-    let mut rest = payload;
+    match config.restore(&OFFSETS, payload) {
+        Ok(()) => Ok(config),
+        Err(at) => Err(wrong_register(at, payload)),
+    }
+}
+
+/// The error of the register that has the byte at `wrong` in configuration space.
+#[cold]
+fn wrong_register(wrong: usize, payload: &[u8; CONFIG_LEN]) -> RecordError {
+    let mut rest = &payload[..];
     for register in &REGISTERS {
-        let (bytes, later) = rest.split_at_checked(register.len).ok_or(wrong_length)?;
-        if !config.restore(register.offset, bytes) {
+        let (bytes, later) = rest.split_at_checked(register.len).unwrap_or((rest, &[]));
+        let end = register.offset.saturating_add(register.len);
+        if (register.offset..end).contains(&wrong) {
             let mut value = [0; 4];
             for (to, from) in value.iter_mut().zip(bytes) {
                 *to = *from;
             }
-            return Err(RecordError::Field {
+            return RecordError::Field {
                 name: register.name,
                 value: u32::from_le_bytes(value),
                 allowed: register.allowed,
-            });
+            };
         }
         rest = later;
     }
-    Ok(config)
+    // Every byte of the record is one of a register.
+    field("config", 0, "registers")
 }
 
 /// Takes in the next port.
@@ -297,8 +318,7 @@ mod tests {
             for byte in [0x00, 0xff, 0xa5, 0x5a] {
                 let mut config = Config::new(ports);
                 config.write(0, &[byte; Card::CONFIG_LEN]);
-                let mut payload = [0; CONFIG_LEN];
-                save_config(&config, &mut payload);
+                let payload = config.save(&OFFSETS);
                 assert!(load_config(ports, &payload) == Ok(config));
             }
         }
@@ -307,8 +327,7 @@ mod tests {
     #[test]
     fn a_bit_that_software_cannot_change_is_refused() {
         let reset = Config::new(Ports::Two);
-        let mut payload = [0; CONFIG_LEN];
-        save_config(&reset, &mut payload);
+        let payload = reset.save(&OFFSETS);
         let mut changeable = 0;
         for bit in 0..CONFIG_LEN * 8 {
             let mut payload = payload;
@@ -328,8 +347,7 @@ mod tests {
         let mut parts = card.parts();
         let missing = |record| Err(Missing { record });
         assert_eq!(Card::assemble(&parts), missing("CONFIG"));
-        let mut payload = [0; CONFIG_LEN];
-        save_config(card.config(), &mut payload);
+        let payload = card.config().save(&OFFSETS);
         assert_eq!(Card::load(&mut parts, VERSION, CONFIG, &payload), Ok(()));
         for (index, record) in [(0, "PORT 0"), (1, "PORT 1")] {
             assert_eq!(Card::assemble(&parts), missing(record));
