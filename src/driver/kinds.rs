@@ -15,6 +15,7 @@ use crate::{
     },
     model::Ports, //
 };
+
 /// A kind of card.
 pub(super) struct Kind {
     /// Its names in sysfs.
