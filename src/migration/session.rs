@@ -30,7 +30,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// One transfer of the state of a device, in or out. It holds the stream's buffers, a few KiB.
+/// One transfer of the state of a device, in or out. It holds the stream's buffers, less than 2 KiB.
 #[expect(
     clippy::large_enum_variant,
     reason = "the owner brings memory for either before it is known which one it will be"
