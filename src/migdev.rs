@@ -16,6 +16,7 @@ use kernel::prelude::*;
 mod bindings;
 pub mod class;
 pub mod crc32c;
+pub mod debugfs;
 pub mod eventfd;
 pub mod mdev;
 pub mod ratelimit;

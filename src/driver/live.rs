@@ -23,13 +23,12 @@ use crate::{
         Migration,
         Session, //
     },
-    model,
-    trace,
+    model, trace,
     vfio::{
         DataFile,
+        Link,
         SharedPage, //
     },
-    waitqueue::WaitQueue, //
 };
 use kernel::{
     new_mutex,
@@ -47,12 +46,10 @@ pub(super) struct Live {
     pub(super) kind: &'static Kind,
     /// The name of its device.
     pub(super) name: CString,
-    refusals: Arc<Refusals>,
+    #[pin]
+    refusals: Refusals,
     #[pin]
     state: Mutex<State>,
-    /// Those who wait for a data file.
-    #[pin]
-    pub(super) waiters: WaitQueue,
 }
 
 /// The state machine of a card.
@@ -63,9 +60,26 @@ pub(super) struct State {
     pub(super) card: model::Card,
     pub(super) interrupts: Interrupts,
     pub(super) migration: Machine,
+    /// The data file of the transfer that is open, with the number of that.
+    file: Option<(u64, Arc<Link>)>,
     /// The data section of the migration region, while the device is open.
     pub(super) window: Option<SharedPage>,
     pub(super) refusal: LastRefusal,
+}
+
+impl State {
+    /// Tells those who have the data file that what they can do with it has changed, or that it is over.
+    fn tell_file(&mut self) {
+        let is_over = |id| self.migration.readiness(id).disabled;
+        match self.file.take_if(|(id, _)| is_over(*id)) {
+            Some((_, link)) => link.end(),
+            None => {
+                if let Some((_, link)) = &self.file {
+                    link.wake();
+                }
+            }
+        }
+    }
 }
 
 impl Live {
@@ -73,20 +87,19 @@ impl Live {
     pub(super) fn new<'a>(
         kind: &'static Kind,
         name: &'a CStr,
-        refusals: Arc<Refusals>,
     ) -> impl PinInit<Self, Error> + use<'a> {
         try_pin_init!(Self {
             kind,
             name: CString::try_from(name)?,
-            refusals,
+            refusals <- Refusals::new(),
             state <- new_mutex!(State {
                 card: model::Card::new(kind.ports),
                 interrupts: Interrupts::new(),
                 migration: Migration::new(),
+                file: None,
                 window: None,
                 refusal: LastRefusal::new(),
             }),
-            waiters <- WaitQueue::new(),
         })
     }
 
@@ -111,9 +124,8 @@ impl Live {
     /// Brings the card to where it is for each new user, who may get `window` to move its state through.
     pub(super) fn start_afresh(&self, window: Option<SharedPage>) {
         // What this replaces is freed after the lock is released.
-        let _previous = self.change(|state| {
-            state.card.reset();
-            state.migration.reset();
+        let _previous = self.with(|state| {
+            self.power_on(state);
             let interrupts = core::mem::take(&mut state.interrupts);
             (interrupts, core::mem::replace(&mut state.window, window))
         });
@@ -121,10 +133,19 @@ impl Live {
 
     /// Takes the card back to power-on, but for what is the VMM's.
     pub(super) fn reset(&self) {
-        self.change(|state| {
-            state.card.reset();
-            state.migration.reset();
-        });
+        self.with(|state| self.power_on(state));
+    }
+
+    /// Takes the card to power-on, and its migration to `RUNNING`, in one step from wherever it is.
+    fn power_on(&self, state: &mut State) {
+        let from = state.migration.state();
+        state.card.reset();
+        state.migration.reset();
+        let to = state.migration.state();
+        if from != to {
+            trace::state(&self.name, from.number(), to.number());
+            state.tell_file();
+        }
     }
 
     /// Takes the card to a state of migration. Returns the data file if that began a transfer.
@@ -132,20 +153,32 @@ impl Live {
         this: &Arc<Self>,
         to: migration::State,
     ) -> Result<Option<DataFile<Transfer>>> {
-        let mut file = None;
-        let opened = this.change(|state| {
+        let mut made = None;
+        let mut failure = ENOMEM;
+        this.change(|state| {
             let State {
                 card, migration, ..
             } = state;
             let id = migration.next_id();
             let opened = migration.set_state(card, to, |direction| {
                 let transfer = Transfer::new(this.clone(), id);
-                file = DataFile::new(direction.into(), transfer).ok();
-                file.as_ref().and_then(|_| this.session(direction))
+                made = DataFile::new(direction.into(), transfer)
+                    .inspect_err(|error| failure = *error)
+                    .ok();
+                made.as_ref().and_then(|_| this.session(direction))
             });
-            this.checked(state, opened)
-        })?;
-        Ok(file.filter(|_| opened.is_some()))
+            match (this.checked(state, opened), made.take()) {
+                (Ok(Some(_)), Some((file, link))) => {
+                    if let Some((_, before)) = state.file.replace((id, link)) {
+                        before.end();
+                    }
+                    Ok(Some(file))
+                }
+                (Ok(_), _) => Ok(None),
+                (Err(error), _) if error == ENOMEM => Err(failure),
+                (Err(error), _) => Err(error),
+            }
+        })
     }
 
     /// Does what may change the state of migration, tells of it, and wakes whom it concerns.
@@ -156,16 +189,13 @@ impl Live {
             let to = state.migration.state();
             if from != to {
                 self.tell_way(from, to);
-                // Who waits has the data file of the session that was there before.
-                if from.is_transfer() {
-                    self.waiters.wake_all();
-                }
+                state.tell_file();
             }
             result
         })
     }
 
-    /// Traces each step of the way from one state to another. A reset leads from anywhere to `RUNNING` in one step.
+    /// Traces each step of the way from one state to another.
     fn tell_way(&self, mut from: migration::State, to: migration::State) {
         while from != to {
             let next = arcs::next(from, to).unwrap_or(to);

@@ -20,7 +20,8 @@ use kernel::prelude::*;
 /// How many reasons of one refused string are logged, a line each.
 const MAX_REASONS: usize = 8;
 
-/// The log of refusals of a parent's types and devices.
+/// The log of the refusals of one device, or of the strings of a parent, with a limit of its own: so no user hides the
+/// reasons of another.
 #[pin_data]
 pub(super) struct Refusals {
     #[pin]
@@ -37,7 +38,7 @@ impl Refusals {
 
     /// Logs why a string that was written to the file `name` of `place` was refused.
     pub(super) fn string(&self, place: &CStr, name: &'static CStr, refusal: &migver::Refusal<'_>) {
-        if !self.limit.allow(name) {
+        if !self.limit.allow(c"migdev: migration_version") {
             return;
         }
         let class = refusal.class().errno_name();
@@ -68,16 +69,19 @@ impl Refusals {
         match error {
             migration::Error::Stream(_) if state.refusal.of_stream == Some(sessions) => return,
             migration::Error::Stream(_) => state.refusal.of_stream = Some(sessions),
-            migration::Error::Arc { .. }
-            | migration::Error::DeviceState { .. }
-            | migration::Error::Incomplete => (),
-            _ => return,
+            // What is no way to use the region or a file is no refusal of a migration.
+            migration::Error::Access
+            | migration::Error::Busy
+            | migration::Error::Disabled
+            | migration::Error::NoMessage
+            | migration::Error::NotPreCopy => return,
+            _ => (),
         }
         match state.migration.refusal() {
             Some(reason) if matches!(error, migration::Error::Stream(_)) => {
                 self.request(name, &mut state.refusal, reason.errno_name(), &reason);
             }
-            _ => self.request(name, &mut state.refusal, "EINVAL", &error),
+            _ => self.request(name, &mut state.refusal, error.errno_name(), &error),
         }
     }
 
@@ -90,7 +94,7 @@ impl Refusals {
     ) {
         kept.errno = errno;
         kept.reason.set(reason);
-        if self.limit.allow(c"migration") {
+        if self.limit.allow(c"migdev: migration") {
             pr_info!(
                 "{}: migration refused ({}): {}\n",
                 name,

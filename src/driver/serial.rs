@@ -4,10 +4,7 @@
 
 use super::{
     attributes::MigrationVersion,
-    debugfs::{
-        observe,
-        Observed, //
-    },
+    debugfs::observe,
     device::SerialDevice,
     instances::{
         Claim,
@@ -17,7 +14,13 @@ use super::{
     live::Live,
     refusals::Refusals, //
 };
-use crate::mdev;
+use crate::{
+    debugfs::{
+        Directory,
+        Observed, //
+    },
+    mdev, //
+};
 use core::fmt;
 use kernel::{
     device,
@@ -31,8 +34,9 @@ use kernel::{
 /// What the devices of a parent share.
 pub(super) struct Shared {
     instances: Arc<Instances>,
+    /// Of strings that were written into files of types and devices.
     pub(super) refusals: Arc<Refusals>,
-    debugfs: kernel::debugfs::Dir,
+    debugfs: Arc<Directory>,
 }
 
 impl Shared {
@@ -41,14 +45,14 @@ impl Shared {
         Ok(Self {
             instances,
             refusals: Arc::pin_init(Refusals::new(), GFP_KERNEL)?,
-            debugfs: kernel::debugfs::Dir::new(c"migdev"),
+            debugfs: Arc::new(Directory::new(c"migdev"), GFP_KERNEL)?,
         })
     }
 }
 
 /// A card that exists.
 pub(super) struct Card {
-    _debugfs: Option<Pin<KBox<Observed>>>,
+    _debugfs: Option<Observed<Live>>,
     live: Arc<Live>,
     _claim: Claim,
     pub(super) kind: &'static Kind,
@@ -75,16 +79,14 @@ impl mdev::Driver for Serial {
     fn probe(device: &mdev::Device<Self>) -> impl PinInit<Card, Error> {
         let kind = *device.ty().data();
         let shared = device.ty().parent_data();
-
         let name = device.as_ref().name();
 
         try_init!(Card {
             _claim: shared.instances.claim()?,
-            live: Arc::pin_init(Live::new(kind, name, shared.refusals.clone()), GFP_KERNEL)?,
-            _debugfs: match kind.identity {
-                Some(_) => Some(observe(&shared.debugfs, live.clone())?),
-                None => None,
-            },
+            live: Arc::pin_init(Live::new(kind, name), GFP_KERNEL)?,
+            _debugfs: kind
+                .identity
+                .map(|_| observe(shared.debugfs.clone(), live.clone())),
             kind,
             device: device.as_ref().into(),
             shared: shared.clone(),

@@ -11,7 +11,6 @@ use crate::{
         PrecopyInfo,
         Readiness, //
     },
-    waitqueue::WaitQueue, //
 };
 use kernel::{
     prelude::*,
@@ -33,15 +32,23 @@ impl Transfer {
 }
 
 impl vfio::Transfer for Transfer {
-    fn peek(&self, bytes: &mut [u8]) -> Result<usize> {
+    fn peek(&self, bytes: &mut [u8]) -> Result<(usize, usize)> {
         self.live
-            .carry(|migration| migration.peek(self.id, bytes))
-            .map_err(|error| Error::from_errno(-error.errno()))
+            .carry(|migration| {
+                let count = migration.peek(self.id, bytes)?;
+                Ok((migration.position(self.id), count))
+            })
+            .map_err(|error: migration::Error| Error::from_errno(-error.errno()))
     }
 
-    fn advance(&self, count: usize) {
-        self.live
-            .carry(|migration| migration.advance(self.id, count));
+    fn advance(&self, position: usize, count: usize) -> bool {
+        self.live.carry(|migration| {
+            let is_next = migration.position(self.id) == position;
+            if is_next {
+                migration.advance(self.id, count);
+            }
+            is_next
+        })
     }
 
     fn write(&self, bytes: &[u8]) -> Result {
@@ -70,10 +77,6 @@ impl vfio::Transfer for Transfer {
             initial: info.initial_bytes,
             dirty: info.dirty_bytes,
         })
-    }
-
-    fn waiters(&self) -> &WaitQueue {
-        &self.live.waiters
     }
 }
 

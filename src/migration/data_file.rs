@@ -64,6 +64,12 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
         Ok(stream.peek(out))
     }
 
+    /// Returns how many bytes of the stream have been fetched, which is where in it [`peek`](Self::peek) begins. 0 for a file
+    /// that is disabled.
+    pub fn position(&self, id: u64) -> usize {
+        self.file(id).map_or(0, |transfer| transfer.sent)
+    }
+
     /// Says that the next `count` bytes of the stream have reached the user. Nothing happens for a file that is
     /// disabled by now: then they were of a session that has ended.
     pub fn advance(&mut self, id: u64, count: usize) {

@@ -71,6 +71,20 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Returns the symbol of [`errno`](Self::errno), such as `"EINVAL"`; of [`Self::Stream`] the refusal has it.
+    pub const fn errno_name(self) -> &'static str {
+        match self {
+            Self::Busy => "EBUSY",
+            Self::NoMemory => "ENOMEM",
+            Self::TooLarge => "ENOSPC",
+            Self::Disabled => "ENODEV",
+            Self::NoMessage => "ENOMSG",
+            _ => "EINVAL",
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,16 +4,21 @@
 //!
 //! The VFIO core hands it to user space when a transfer begins. It is no part of the device's own file: it may outlive
 //! the user's interest in the device, and the device itself. So it has nothing of the device but what a [`Transfer`]
-//! keeps, and that must say [`Readiness::Disabled`] from the moment on when the transfer is over.
+//! keeps, and once the driver has [ended](Link::end) it, it does not even look at that: who keeps the file of a transfer that
+//! is over has no part in what becomes of the device.
 //!
-//! Reads and writes may have any length, and go to the driver in pieces of up to [`CHUNK`] bytes. User memory is
-//! accessed while no lock is held but the file's own, which nobody takes who changes the device's state. A byte of the
-//! state counts as read when user space has it: what cannot be copied is read again next time.
+//! Reads and writes may have any length, and go to the driver in pieces of up to [`CHUNK`] bytes. No lock is held while
+//! user memory is accessed, which may take for ever. A byte of the state counts as read when user space has it: what
+//! cannot be copied is read again next time, and of several readers each gets what no other got. Of several writers
+//! the pieces may mix; what comes of that is no stream.
 //!
 //! C headers: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h), UAPI:
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
-use super::ioctl::vfio;
+use super::{
+    ioctl::vfio,
+    pieces, //
+};
 use crate::{
     bindings as c,
     this_module::this_module,
@@ -30,9 +35,14 @@ use kernel::{
         from_err_ptr,
         from_result, //
     },
-    new_mutex,
     prelude::*,
-    sync::Mutex,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
     types::ForeignOwnable,
     uaccess::{
         UserPtr,
@@ -77,18 +87,20 @@ pub struct PrecopyInfo {
     pub dirty: u64,
 }
 
-/// A transfer, as its data file sees it. All may be called at any time and at once, but for
-/// [`peek`](Self::peek) with [`advance`](Self::advance), and [`write`](Self::write), which the file serialises.
+/// A transfer, as its data file sees it. All may be called at any time and at once, until it is [ended](Link::end) and
+/// shortly after.
 pub trait Transfer: Send + Sync + 'static {
-    /// Copies what comes next into `bytes`, as far as there is, without taking it, and returns how much that is.
+    /// Copies what comes next into `bytes`, as far as there is, without taking it, and returns where in the stream that
+    /// begins and how much it is.
     ///
     /// # Errors
     ///
-    /// `ENOMSG` when there is nothing now but will be, `ENODEV` when the transfer is over. 0 is the end of the stream.
-    fn peek(&self, bytes: &mut [u8]) -> Result<usize>;
+    /// `ENOMSG` when there is nothing now but will be, `ENODEV` when the transfer is over. No bytes are the end of the
+    /// stream.
+    fn peek(&self, bytes: &mut [u8]) -> Result<(usize, usize)>;
 
-    /// Takes the first `count` of the bytes that were last copied.
-    fn advance(&self, count: usize);
+    /// Takes `count` bytes, if `position` in the stream is still what comes next, and returns whether it was.
+    fn advance(&self, position: usize, count: usize) -> bool;
 
     /// Takes the next bytes of the state, all of them or none.
     ///
@@ -106,40 +118,76 @@ pub trait Transfer: Send + Sync + 'static {
     ///
     /// `EINVAL` when it is not about to be, `ENODEV` when the transfer is over.
     fn precopy_info(&self) -> Result<PrecopyInfo>;
+}
 
-    /// Returns the queue to wake when [`readiness`](Self::readiness) has changed.
-    fn waiters(&self) -> &WaitQueue;
+/// What a driver keeps of a data file: how to tell those who have the file.
+#[pin_data]
+pub struct Link {
+    #[pin]
+    waiters: WaitQueue,
+    /// Not 0 once the transfer is over.
+    is_over: Atomic<u32>,
+}
+
+impl Link {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                waiters <- WaitQueue::new(),
+                is_over: Atomic::new(0),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Tells that [`Transfer::readiness`] has changed.
+    pub fn wake(&self) {
+        self.waiters.wake_all();
+    }
+
+    /// Tells that the transfer is over. From now on the file answers `ENODEV`, without asking the [`Transfer`].
+    pub fn end(&self) {
+        self.is_over.store(1, Relaxed);
+        self.wake();
+    }
+
+    /// Returns `ENODEV` when the transfer is over.
+    fn check(&self) -> Result {
+        // Who comes too early to see it is told by the `Transfer`.
+        if self.is_over.load(Relaxed) != 0 {
+            return Err(ENODEV);
+        }
+        Ok(())
+    }
 }
 
 /// A data file that user space does not have yet.
 ///
 /// # Invariants
 ///
-/// The pointer is to a `struct file` whose private data is a `Pin<KBox<Private<T>>>`; a reference to it is owned.
+/// The pointer is to a `struct file` whose private data is a `KBox<Private<T>>`; a reference to it is owned.
 pub struct DataFile<T: Transfer>(NonNull<bindings::file>, PhantomData<T>);
 
 /// What a file is about.
-#[pin_data]
 struct Private<T> {
     transfer: T,
-    /// Held over a whole read or write.
-    #[pin]
-    turn: Mutex<()>,
+    link: Arc<Link>,
 }
 
 impl<T: Transfer> DataFile<T> {
-    /// Makes a file for `transfer`.
+    /// Makes a file for `transfer`, and the link to it.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, `ENFILE`.
-    pub fn new(direction: Direction, transfer: T) -> Result<Self> {
-        let private = KBox::pin_init(
-            pin_init!(Private {
+    pub fn new(direction: Direction, transfer: T) -> Result<(Self, Arc<Link>)> {
+        let link = Link::new()?;
+        let private = KBox::new(
+            Private {
                 transfer,
-                turn <- new_mutex!(()),
-            }),
-            GFP_KERNEL,
+                link: link.clone(),
+            },
+            GFP_KERNEL_ACCOUNT,
         )?
         .into_foreign();
         let (name, flags) = match direction {
@@ -151,27 +199,21 @@ impl<T: Transfer> DataFile<T> {
         let file = from_err_ptr(unsafe {
             c::anon_inode_getfile(
                 name.as_char_ptr(),
-                &Self::FILE_OPERATIONS,
+                Self::FILE_OPERATIONS,
                 private,
                 flags as c_int,
             )
         })
         .inspect_err(|_| {
             // SAFETY: There is no file to own it.
-            drop(unsafe { <Pin<KBox<Private<T>>> as ForeignOwnable>::from_foreign(private) });
+            drop(unsafe { <KBox<Private<T>> as ForeignOwnable>::from_foreign(private) });
         })?;
         // A stream: it has no position.
         // SAFETY: The file is new, and has an inode.
         unsafe { bindings::stream_open((*file).f_inode, file) };
 
         // INVARIANT: The reference is the one that was returned.
-        Ok(Self(NonNull::new(file).ok_or(ENOMEM)?, PhantomData))
-    }
-
-    /// Returns the transfer.
-    pub fn transfer(&self) -> &T {
-        // SAFETY: By the type invariant there is a reference.
-        &unsafe { Self::private(self.0.as_ptr()) }.get_ref().transfer
+        Ok((Self(NonNull::new(file).ok_or(ENOMEM)?, PhantomData), link))
     }
 
     /// Gives the file to whoever will own it.
@@ -186,12 +228,12 @@ impl<T: Transfer> DataFile<T> {
     /// # Safety
     ///
     /// `file` must be one that [`new`](Self::new) made, and not be released during `'a`.
-    unsafe fn private<'a>(file: *mut bindings::file) -> Pin<&'a Private<T>> {
+    unsafe fn private<'a>(file: *mut bindings::file) -> &'a Private<T> {
         // SAFETY: The private data is set when the file is made, and does not change.
-        unsafe { <Pin<KBox<Private<T>>> as ForeignOwnable>::borrow((*file).private_data) }
+        unsafe { <KBox<Private<T>> as ForeignOwnable>::borrow((*file).private_data) }
     }
 
-    const FILE_OPERATIONS: bindings::file_operations = bindings::file_operations {
+    const FILE_OPERATIONS: &'static bindings::file_operations = &bindings::file_operations {
         owner: this_module(),
         read: Some(Self::read_callback),
         write: Some(Self::write_callback),
@@ -213,19 +255,24 @@ impl<T: Transfer> DataFile<T> {
         _position: *mut bindings::loff_t,
     ) -> isize {
         // SAFETY: The file is not released while it is read.
-        let private = unsafe { Self::private(file) };
-        let mut writer = UserSlice::new(UserPtr::from_ptr(buffer.cast()), count).writer();
-
-        let _turn = private.turn.lock();
+        let Private { transfer, link } = unsafe { Self::private(file) };
+        let buffer = UserPtr::from_ptr(buffer.cast());
         let mut bounce = [0; CHUNK];
-        each_piece(count, |length| {
+
+        each_piece(count, |done, length| loop {
+            link.check()?;
             let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
-            let copied = private.transfer.peek(piece)?;
-            if copied > 0 {
-                writer.write_slice(piece.get(..copied).unwrap_or(piece))?;
-                private.transfer.advance(copied);
+            let (position, copied) = transfer.peek(piece)?;
+            if copied == 0 {
+                return Ok(0);
             }
-            Ok(copied)
+            UserSlice::new(buffer.wrapping_byte_add(done), copied)
+                .writer()
+                .write_slice(piece.get(..copied).ok_or(EINVAL)?)?;
+            // Otherwise another reader was faster, and the next bytes take the place of these.
+            if transfer.advance(position, copied) {
+                return Ok(copied);
+            }
         })
     }
 
@@ -239,16 +286,16 @@ impl<T: Transfer> DataFile<T> {
         _position: *mut bindings::loff_t,
     ) -> isize {
         // SAFETY: The file is not released while it is written.
-        let private = unsafe { Self::private(file) };
+        let Private { transfer, link } = unsafe { Self::private(file) };
         let mut reader =
             UserSlice::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count).reader();
-
-        let _turn = private.turn.lock();
         let mut bounce = [0; CHUNK];
-        each_piece(count, |length| {
+
+        each_piece(count, |_, length| {
+            link.check()?;
             let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
             reader.read_slice(piece)?;
-            private.transfer.write(piece)?;
+            transfer.write(piece)?;
             Ok(length)
         })
     }
@@ -261,11 +308,15 @@ impl<T: Transfer> DataFile<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: The file is not released while it is polled.
-        let transfer = &unsafe { Self::private(file) }.get_ref().transfer;
-        // SAFETY: File and table are valid. The queue is the transfer's, which exists until the file is released.
-        unsafe { transfer.waiters().poll_wait(file, table) };
+        let Private { transfer, link } = unsafe { Self::private(file) };
+        // SAFETY: File and table are valid. The queue exists until the file is released, and longer.
+        unsafe { link.waiters.poll_wait(file, table) };
 
-        match transfer.readiness() {
+        let now = match link.check() {
+            Ok(()) => transfer.readiness(),
+            Err(_) => Readiness::Disabled,
+        };
+        match now {
             Readiness::Nothing => 0,
             Readiness::Readable => bindings::POLLIN | bindings::POLLRDNORM,
             Readiness::Writable => bindings::POLLOUT | bindings::POLLWRNORM,
@@ -284,9 +335,9 @@ impl<T: Transfer> DataFile<T> {
         argument: c_ulong,
     ) -> c_long {
         // SAFETY: The file is not released during the ioctl.
-        let transfer = &unsafe { Self::private(file) }.get_ref().transfer;
+        let Private { transfer, link } = unsafe { Self::private(file) };
         let done = match command {
-            GET_PRECOPY_INFO => get_precopy_info(transfer, UserPtr::from_addr(argument)),
+            GET_PRECOPY_INFO => get_precopy_info(transfer, link, UserPtr::from_addr(argument)),
             _ => Err(ENOTTY),
         };
         match done {
@@ -303,9 +354,7 @@ impl<T: Transfer> DataFile<T> {
         file: *mut bindings::file,
     ) -> c_int {
         // SAFETY: Nobody else has the file any more.
-        drop(unsafe {
-            <Pin<KBox<Private<T>>> as ForeignOwnable>::from_foreign((*file).private_data)
-        });
+        drop(unsafe { <KBox<Private<T>> as ForeignOwnable>::from_foreign((*file).private_data) });
         0
     }
 }
@@ -320,30 +369,13 @@ impl<T: Transfer> Drop for DataFile<T> {
 // SAFETY: A `struct file` belongs to no thread, nor does a `T`.
 unsafe impl<T: Transfer> Send for DataFile<T> {}
 
-/// Does a read or write of `count` bytes piece by piece. `step` is told how long a piece is at most, and returns how much of
-/// it was done; less than all ends the access, and so does an error, which is only told when nothing was done before.
-fn each_piece(count: usize, mut step: impl FnMut(usize) -> Result<usize>) -> isize {
-    from_result(|| {
-        let mut done = 0;
-        while done < count {
-            let length = CHUNK.min(count - done);
-            match step(length) {
-                Ok(moved) => {
-                    done += moved.min(length);
-                    if moved < length {
-                        break;
-                    }
-                }
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        isize::try_from(done).map_err(|_| EINVAL)
-    })
+/// Does a read or write piece by piece, see [`pieces::each`].
+fn each_piece(count: usize, step: impl FnMut(usize, usize) -> Result<usize>) -> isize {
+    from_result(|| isize::try_from(pieces::each::<CHUNK>(count, step)?).map_err(|_| EINVAL))
 }
 
 /// Answers `VFIO_MIG_GET_PRECOPY_INFO`. No flag is ever set: what there is to read first does not change.
-fn get_precopy_info<T: Transfer>(transfer: &T, argument: UserPtr) -> Result {
+fn get_precopy_info<T: Transfer>(transfer: &T, link: &Link, argument: UserPtr) -> Result {
     const LEN: usize = size_of::<c::vfio_precopy_info>();
     static_assert!(LEN == 24 && offset_of!(c::vfio_precopy_info, initial_bytes) == 8);
 
@@ -351,17 +383,10 @@ fn get_precopy_info<T: Transfer>(transfer: &T, argument: UserPtr) -> Result {
     if (argsz as usize) < LEN {
         return Err(EINVAL);
     }
+    // It can only be asked for in the pre-copy states, and a transfer that is over is in none.
+    link.check().map_err(|_| EINVAL)?;
     let info = transfer.precopy_info()?;
-    let words: [u64; 3] = [
-        u64::from_ne_bytes(words_of(argsz)),
-        info.initial,
-        info.dirty,
-    ];
-    UserSlice::new(argument, LEN).writer().write(&words)
-}
-
-/// Returns the first eight bytes of a `vfio_precopy_info`: `argsz`, and flags that are 0.
-fn words_of(argsz: u32) -> [u8; 8] {
-    let [a, b, c, d] = argsz.to_ne_bytes();
-    [a, b, c, d, 0, 0, 0, 0]
+    let mut writer = UserSlice::new(argument, LEN).writer();
+    writer.write(&[argsz, 0])?;
+    writer.write(&[info.initial, info.dirty])
 }

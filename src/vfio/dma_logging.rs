@@ -184,23 +184,19 @@ impl<T: Operations> DmaLogging<T> {
 ///
 /// `tree` must be valid and have `count` nodes.
 unsafe fn copy_ranges(tree: *mut bindings::rb_root_cached, count: u32) -> Result<KVec<Range>> {
-    let mut ranges = KVec::with_capacity(count as usize, GFP_KERNEL)?;
+    let mut ranges = KVec::with_capacity(count as usize, GFP_KERNEL_ACCOUNT)?;
     // SAFETY: The tree is valid. What is asked for is every node that ends at 0 or later, which is every node.
-    let mut node = unsafe { bindings::interval_tree_iter_first(tree, 0, usize::MAX) };
-    while !node.is_null() && ranges.len() < count as usize {
+    let mut node = unsafe { c::interval_tree_iter_first(tree, 0, usize::MAX) };
+    while !node.is_null() {
         // SAFETY: The node is one of the tree.
         let (start, last) = unsafe { ((*node).start, (*node).last) };
         let range = Range { start, last };
         if !may_follow(ranges.last().map(|range: &Range| range.last), range) {
             return Err(EINVAL);
         }
-        ranges.push(range, GFP_KERNEL)?;
+        ranges.push(range, GFP_KERNEL_ACCOUNT)?;
         // SAFETY: As above.
-        node = unsafe { bindings::interval_tree_iter_next(node, 0, usize::MAX) };
-    }
-    // A range of no bytes confuses the tree, which may then hide others.
-    if ranges.len() != count as usize {
-        return Err(EINVAL);
+        node = unsafe { c::interval_tree_iter_next(node, 0, usize::MAX) };
     }
     Ok(ranges)
 }

@@ -9,7 +9,7 @@
 //!
 //! - `device` holds the trait, the device, its registration and its life,
 //! - `vtable` the C callbacks,
-//! - `access` the reads and writes of regions,
+//! - `access` the reads and writes of regions, `pieces` how long ones are done,
 //! - `ioctl` the ioctls that are not the VFIO core's own,
 //! - `region` and `irq_info` what a device says about its regions and interrupts,
 //! - `irq_set` the requests of `VFIO_DEVICE_SET_IRQS`,
@@ -18,7 +18,6 @@
 //! - `shared_page` pages of regions that user space maps,
 //! - `migration` the states of a device that migrates, `data_file` the files through which its state goes,
 //! - `dma_logging` the log of a device that does no DMA.
-//!
 //!
 //! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h), UAPI:
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
@@ -33,6 +32,7 @@ mod irq_info;
 mod irq_set;
 mod irqfd;
 mod migration;
+mod pieces;
 mod region;
 mod shared_page;
 mod vtable;
@@ -43,6 +43,7 @@ pub use self::{
     data_file::{
         DataFile,
         Direction,
+        Link,
         PrecopyInfo,
         Readiness,
         Transfer, //

@@ -42,7 +42,7 @@ impl SharedPage {
     ///
     /// `ENOMEM`.
     pub fn new() -> Result<Self> {
-        Ok(Self(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?))
+        Ok(Self(Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?))
     }
 
     /// Copies from the page, from `at` on. Each byte is read once. What is beyond the page's end is left as it is.
