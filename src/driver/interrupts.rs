@@ -74,6 +74,20 @@ impl Interrupts {
             .set(is_running && card.intx_asserted() && !self.msi.is_enabled());
     }
 
+    /// Signals INTx once, whether the card asserts it or not, if the guest uses it. To be called when a card that has taken in
+    /// a state runs for the first time.
+    ///
+    /// The pin that the guest sees is the VMM's, and may have been asserted when the guest was stopped, for a cause that
+    /// the guest had dealt with. QEMU takes the pin along, but not that it has to deassert it at the guest's next access:
+    /// without a signal it never would, and the guest would be interrupted for ever. With one too many, its driver looks,
+    /// finds nothing, and the pin is deasserted.
+    pub(super) fn arrive(&mut self, card: &model::Card) {
+        if card.uses_intx() && !self.msi.is_enabled() {
+            self.intx.set(true);
+            self.intx.set(false);
+        }
+    }
+
     /// Lets INTx be signalled again.
     pub(super) fn unmask_intx(&mut self) {
         self.intx.unmask();

@@ -65,6 +65,8 @@ pub(super) struct State {
     /// The data section of the migration region, while the device is open.
     pub(super) window: Option<SharedPage>,
     pub(super) refusal: LastRefusal,
+    /// The card has taken in a state, and has not run since.
+    has_arrived: bool,
 }
 
 impl State {
@@ -99,6 +101,7 @@ impl Live {
                 file: None,
                 window: None,
                 refusal: LastRefusal::new(),
+                has_arrived: false,
             }),
         })
     }
@@ -141,6 +144,7 @@ impl Live {
         let from = state.migration.state();
         state.card.reset();
         state.migration.reset();
+        state.has_arrived = false;
         let to = state.migration.state();
         if from != to {
             trace::state(&self.name, from.number(), to.number());
@@ -190,6 +194,11 @@ impl Live {
             if from != to {
                 self.tell_way(from, to);
                 state.tell_file();
+                state.has_arrived |= from == migration::State::Resuming;
+                if state.has_arrived && to.is_running() {
+                    state.has_arrived = false;
+                    state.interrupts.arrive(&state.card);
+                }
             }
             result
         })

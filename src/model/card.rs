@@ -146,6 +146,14 @@ impl Card {
         self.pending() && !self.config.intx_disabled() && !self.msi_enabled()
     }
 
+    /// Whether the guest has set the card up to assert INTA#: a port has an interrupt enabled, and neither the command
+    /// register nor MSI is in the way.
+    pub fn uses_intx(&self) -> bool {
+        self.uarts.iter().any(Uart::may_interrupt)
+            && !self.config.intx_disabled()
+            && !self.msi_enabled()
+    }
+
     /// Whether the card has a reason to send a message: a port interrupts, and the command register lets the card
     /// write to memory.
     ///

@@ -226,6 +226,11 @@ impl Uart {
         }
     }
 
+    /// Whether an interrupt is enabled.
+    pub(super) fn may_interrupt(&self) -> bool {
+        self.interrupt_enable() != 0
+    }
+
     fn interrupt_enable(&self) -> u8 {
         if self.line.transmitter.interrupt_enabled() {
             self.interrupts | IER_ETBEI
