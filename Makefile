@@ -2,7 +2,7 @@
 # The person's commands. What they do stands in tools/ and tests/; what goes into the module stands in Kbuild.
 export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
 
-.PHONY: module demo test shell install clean clean-cache help
+.PHONY: module demo test bench shell install clean clean-cache help
 .NOTPARALLEL:
 
 module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
@@ -13,6 +13,9 @@ demo: ## show the main job in an emulated machine: create, compare versions, use
 
 test: ## run every test; STAGES="host lint" runs only some, V=1 shows all output
 	@tests/run
+
+bench: ## measure migration beside mtty, the kernel's sample: instructions to save and restore, QEMU's downtime
+	@tests/bench/run
 
 shell: ## an interactive console in an emulated machine with the module loaded and a device made
 	@tools/guest/shell

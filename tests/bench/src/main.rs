@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Times how the state of vfio devices is saved and restored (protocol v2), ours and a peer's in turn, in one run.
 //!
-//! Times on an emulated machine mean nothing by themselves, their ratio does: each round does the same to both, and the
-//! median of many rounds is what counts.
+//! Times on an emulated machine mean little by themselves, their ratio does: each round does the same to both, and the
+//! median of many rounds is what counts. Where the machine's clock counts instructions (`tools/guest/run --icount`),
+//! the unit is these.
 
 mod device;
 
@@ -25,9 +26,12 @@ struct Options {
     /// How often each is done
     #[arg(long, default_value_t = 200)]
     rounds: usize,
+    /// What a nanosecond of this machine's clock stands for
+    #[arg(long, default_value = "ns")]
+    unit: String,
 }
 
-/// A pair of devices, and what was measured of it, in nanoseconds.
+/// A pair of devices, and what was measured of it, in nanoseconds of the machine's clock.
 struct Pair {
     source: Device,
     destination: Device,
@@ -86,15 +90,18 @@ fn main() -> io::Result<()> {
         peer.round()?;
     }
 
-    println!("{:<20} {:>10} {:>10} {:>6}", "", "ours", "peer", "ratio");
+    println!("{:<32} {:>10} {:>10} {:>6}", "", "ours", "peer", "ratio");
     for (at, what) in WHAT.into_iter().enumerate() {
         let (a, b) = (ours.median(at), peer.median(at));
         let ratio = a as f64 / b as f64;
-        println!("{:<20} {a:>10} {b:>10} {ratio:>6.2}", format!("{what}, ns"));
+        println!(
+            "{:<32} {a:>10} {b:>10} {ratio:>6.2}",
+            format!("{what}, {}", options.unit)
+        );
     }
     let (a, b) = (ours.stream.len(), peer.stream.len());
     println!(
-        "{:<20} {a:>10} {b:>10} {:>6.2}",
+        "{:<32} {a:>10} {b:>10} {:>6.2}",
         "stream, bytes",
         a as f64 / b as f64
     );
