@@ -65,7 +65,7 @@ pub(super) struct State {
     /// The data section of the migration region, while the device is open.
     pub(super) window: Option<SharedPage>,
     pub(super) refusal: LastRefusal,
-    /// The card has taken in a state, and has not run since.
+    /// The card was in `RESUMING`, where it may have taken in a state, and has not run since.
     has_arrived: bool,
 }
 
@@ -216,7 +216,7 @@ impl Live {
     /// Returns memory for a transfer, or nothing when there is none.
     pub(super) fn session(&self, direction: Direction) -> Option<KBox<Session<model::Card>>> {
         let mine = self.kind.identity?;
-        let memory = KBox::new_uninit(GFP_KERNEL).ok()?;
+        let memory = KBox::new_uninit(GFP_KERNEL_ACCOUNT).ok()?;
         // A session is made where it will be: to move it would take as long as to fill it.
         Some(match direction {
             Direction::Saving => KBox::write(memory, Session::saving(mine, crc32c)),
