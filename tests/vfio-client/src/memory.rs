@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
-use nix::sys::mman::{mmap_anonymous, mprotect, munmap, MapFlags, ProtFlags};
+use nix::sys::mman::{madvise, mmap_anonymous, mprotect, munmap, MapFlags, MmapAdvise, ProtFlags};
 
 /// The size of one page, and of an [`Argument`].
 pub const PAGE: usize = 4096;
@@ -115,6 +115,16 @@ impl Cliff {
         // SAFETY: tail() gives that many accessible bytes, and `bytes` is not among them: they
         // are reachable only through this object, which is borrowed exclusively.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    }
+
+    /// Gives the accessible page back to the kernel: it is zero, and not there until it is touched again.
+    ///
+    /// # Errors
+    ///
+    /// What madvise(2) answers.
+    pub fn evict(&mut self) -> Result<(), Errno> {
+        // SAFETY: the page is ours, anonymous, and borrowed exclusively; that it is zero then is as good as any content.
+        unsafe { madvise(self.start, PAGE, MmapAdvise::MADV_DONTNEED) }
     }
 
     /// What stands in the last `n` accessible bytes; `n` is at most a page.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The data file of a device whose state is loaded.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,6 +14,7 @@ use crate::device::{ioctl, request, requests};
 use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
 use crate::memory::{Argument, Cliff};
 use crate::migration::guest;
+use crate::migration::stream::{Record, Stream};
 use crate::migration::v2::{self, RESUMING, RUNNING, RUNNING_P2P, STATES, STOP, STOP_COPY};
 use crate::serial::{config16, CONFIG, INTERRUPT_LINE};
 
@@ -28,9 +28,12 @@ cases![
     is_aborted_by_a_reset,
     refuses_what_follows_the_end,
     keeps_what_is_written_to_configuration_after_the_stream,
-    takes_each_byte_once_from_two_writers,
+    tells_how_much_of_a_long_write_was_good,
     loads_again_and_again,
 ];
+
+/// In what a long write is taken, as the documentation has it.
+const PIECE: usize = 256;
 
 fn loads_a_stream_in_pieces_of_any_size(world: &World<'_>) -> Outcome {
     let (device, stream) = idle(world)?;
@@ -200,41 +203,52 @@ fn keeps_what_is_written_to_configuration_after_the_stream(world: &World<'_>) ->
     Ok(())
 }
 
-fn takes_each_byte_once_from_two_writers(world: &World<'_>) -> Outcome {
-    let (device, stream) = idle(world)?;
-    for round in 0..16 {
-        let file = v2::open(&device, RESUMING)?;
-        let next = AtomicUsize::new(0);
-        // Both give a whole stream in even rounds; in odd ones the bytes of one, whoever is next.
-        let writer = || {
-            let mut taken = 0;
-            if round % 2 == 0 {
-                return file.feed(&stream, stream.len()).is_ok();
-            }
-            loop {
-                let at = next.fetch_add(1, Ordering::SeqCst);
-                match stream.get(at).map(|byte| file.write(&[*byte])) {
-                    Some(Ok(1)) => taken += 1,
-                    Some(_) => return false,
-                    None => return taken > 0,
-                }
-            }
-        };
-        let [first, second] = std::thread::scope(|scope| {
-            [scope.spawn(writer), scope.spawn(writer)].map(|writer| writer.join().unwrap_or(false))
-        });
-        check!(
-            round % 2 == 1 || !(first && second),
-            "two whole streams were taken"
-        );
-        match v2::set(&device, RUNNING) {
-            Ok(_) => plays(world, &device, BUSY, "after two writers")?,
-            Err(Errno::EINVAL) => {
-                device.reset()?;
-                plays(world, &device, 0, "after two writers that were refused")?;
-            }
-            Err(errno) => return Err(Miss::from(errno)),
+/// Pieces of a long write are taken one by one, and the count says how many were good.
+fn tells_how_much_of_a_long_write_was_good(world: &World<'_>) -> Outcome {
+    let (device, bytes) = idle(world)?;
+    let right = Stream::parse(&bytes).map_err(Miss::Failed)?;
+    let padded = |length| {
+        let mut stream = right.clone();
+        let record = Record::new(0x1234, 0, vec![0; length]);
+        stream.records.push(record);
+        stream.bytes()
+    };
+    let before = guest::glance(&device, world.ports())?;
+    let least = padded(0).len();
+    // A stream of six pieces, or of six and a part of one.
+    for (length, more) in [(6 * PIECE, 0), (6 * PIECE + 1, 0), (6 * PIECE + 100, 0)]
+        .into_iter()
+        .chain([(6 * PIECE, 1), (6 * PIECE, 1000), (6 * PIECE + 100, 1)])
+    {
+        let what = format!("a stream of {length} bytes and {more} more");
+        let mut stream = padded(length - least);
+        check_eq!(stream.len(), length, "the length of {what}");
+        // The first byte at fault is the last of the checksum, or the first that follows.
+        let fault = if more == 0 { length - 1 } else { length };
+        match more {
+            0 => stream[length - 1] ^= 1,
+            _ => stream.resize(length + more, 0),
         }
+        let good = fault / PIECE * PIECE;
+        let want = if more == 0 {
+            Errno::EBADMSG
+        } else {
+            Errno::EINVAL
+        };
+        let file = v2::open(&device, RESUMING)?;
+        check_eq!(file.write(&stream), Ok(good), "the first write of {what}");
+        check_eq!(
+            file.write(&stream[good..]),
+            Err(want),
+            "the next write of {what}"
+        );
+        check_eq!(file.write(&[0]), Err(want), "a byte after {what}");
+        check_errno!(v2::set(&device, RUNNING), EINVAL, "to run with {what}");
+        // A stream that was whole before anything followed it has been applied, and only a reset undoes that.
+        let changed = guest::glance(&device, world.ports())? != before;
+        check_eq!(changed, good == length, "whether {what} changed the device");
+        device.reset()?;
+        plays(world, &device, 0, &format!("after {what}"))?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod lifetime;
 mod loading;
 mod moves;
 mod observed;
+mod racing;
 mod region;
 mod region_transfer;
 mod saving;
@@ -20,10 +21,11 @@ mod states;
 mod stress;
 
 /// What a device promises whose type migrates.
-pub const GROUPS: [Group; 12] = [
+pub const GROUPS: [Group; 13] = [
     ("migration_states", states::CASES),
     ("migration_saving", saving::CASES),
     ("migration_loading", loading::CASES),
+    ("migration_racing", racing::CASES),
     ("migration_region", region::CASES),
     ("migration_region_transfer", region_transfer::CASES),
     ("migration_moves", moves::CASES),

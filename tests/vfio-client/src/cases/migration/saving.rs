@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The data file of a device whose state is saved.
 
-use std::collections::HashMap;
-use std::sync::{mpsc, Mutex};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -39,7 +38,6 @@ cases![
     tells_what_is_left_in_pre_copy_only,
     reports_no_reinitialisation_to_who_asks,
     tells_how_much_stop_copy_will_take,
-    gives_each_byte_to_one_of_two_readers,
     starts_anew_after_a_reader_that_stopped,
 ];
 
@@ -362,52 +360,6 @@ fn tells_how_much_stop_copy_will_take(world: &World<'_>) -> Outcome {
     check_eq!(v2::data_size(&device)?, whole, "after it");
     let _file = v2::open(&device, RESUMING)?;
     v2::data_size(&device)?;
-    Ok(())
-}
-
-/// What a thread reads until there is no more, piece by piece.
-fn pieces(file: &DataFile) -> Result<Vec<Vec<u8>>, Errno> {
-    let (mut pieces, mut buffer) = (Vec::new(), [0; 5]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(pieces),
-            count => pieces.push(buffer[..count].to_vec()),
-        }
-    }
-}
-
-fn gives_each_byte_to_one_of_two_readers(world: &World<'_>) -> Outcome {
-    let device = busy(world)?;
-    let want = v2::save(&device)?;
-    for _ in 0..8 {
-        let file = v2::open(&device, STOP_COPY)?;
-        let all = Mutex::new(Vec::new());
-        let done = std::thread::scope(|scope| {
-            let readers = [(); 2].map(|()| {
-                scope.spawn(|| {
-                    let mine = pieces(&file)?;
-                    all.lock()
-                        .unwrap_or_else(|all| all.into_inner())
-                        .extend(mine);
-                    Ok::<_, Errno>(())
-                })
-            });
-            readers.map(|reader| reader.join().unwrap_or(Err(Errno::EIO)))
-        });
-        for result in done {
-            result?;
-        }
-        let all = all.into_inner().unwrap_or_default();
-        // All pieces are of the same length but the last, so that they are those of the stream, in some order.
-        let mut count: HashMap<&[u8], i32> = HashMap::new();
-        want.chunks(5)
-            .for_each(|piece| *count.entry(piece).or_default() += 1);
-        all.iter()
-            .for_each(|piece| *count.entry(piece).or_default() -= 1);
-        count.retain(|_, count| *count != 0);
-        check!(count.is_empty(), "lost (+) or doubled (-): {count:02x?}");
-        v2::set(&device, STOP)?;
-    }
     Ok(())
 }
 
