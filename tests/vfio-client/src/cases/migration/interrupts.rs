@@ -14,7 +14,10 @@ use crate::migration::v1::{self, Region};
 use crate::migration::v2::{
     self, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, RUNNING_P2P, STOP, STOP_COPY,
 };
-use crate::serial::{enable, Port, Signal};
+use crate::serial::{
+    enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER, CONFIG, IER,
+    IER_RX,
+};
 
 cases![
     signals_nothing_while_stopped_and_what_is_due_when_it_runs,
@@ -26,6 +29,9 @@ cases![
     takes_eventfds_and_unmasks_while_stopped,
     signals_what_is_pending_at_its_destination,
     signals_nothing_at_its_destination_when_nothing_is_pending,
+    signals_intx_once_when_it_first_runs_after_a_load,
+    signals_no_intx_after_a_load_that_the_guest_does_not_use,
+    signals_no_intx_for_a_load_that_was_reset,
 ];
 
 /// An open card, one of whose interrupts leads to an eventfd, with every port's gate open.
@@ -203,6 +209,119 @@ fn signals_nothing_at_its_destination_when_nothing_is_pending(world: &World<'_>)
     for index in [INTX, MSI] {
         arrive(world, index, false, false)?;
         arrive(world, index, false, true)?;
+    }
+    Ok(())
+}
+
+/// A stream of a card in which no interrupt is pending, though one is enabled with this bit of IER, with the command
+/// register and the MSI control register as given.
+fn quiet(world: &World<'_>, ier: u8, command: u16, msi: u16) -> Result<Vec<u8>, Miss> {
+    let source = world.open()?;
+    enable(&source, world.ports())?;
+    source.put(CONFIG, COMMAND, &command.to_le_bytes())?;
+    source.put(CONFIG, MSI_CONTROL, &msi.to_le_bytes())?;
+    Port::new(&source, world.ports() - 1).set(IER, ier)?;
+    let signal = Signal::new()?;
+    source.irq_fd(TRIGGER, INTX, signal.fd())?;
+    signal.expect(0, "at the source")?;
+    Ok(v2::save(&source)?)
+}
+
+const MSI_CONTROL: u64 = 0x42;
+const MSI_ENABLE: u16 = 1;
+const ENABLED: u16 = COMMAND_IO | COMMAND_MASTER;
+
+/// Takes a stream in by either protocol, up to where the device has it and does not run.
+fn take_in(device: &Device, stream: &[u8], old: bool) -> Outcome {
+    if old {
+        let region = Region::of(device)?;
+        region.set_state(v1::RESUMING)?;
+        region.feed(stream, 256, v1::Carry::Mapped)?;
+    } else {
+        v2::open(device, RESUMING)?.feed(stream, 256)?;
+        v2::set(device, STOP)?;
+    }
+    Ok(())
+}
+
+/// The pin of the VMM may have come along asserted. One signal makes it look, even if there is nothing to see.
+fn signals_intx_once_when_it_first_runs_after_a_load(world: &World<'_>) -> Outcome {
+    let stream = quiet(world, IER_RX, ENABLED, 0)?;
+    for (old, first) in [(false, RUNNING), (false, RUNNING_P2P), (true, RUNNING)] {
+        let what = format!("region {old}, to {first}");
+        let device = world.open()?;
+        let signal = Signal::new()?;
+        device.irq_fd(TRIGGER, INTX, signal.fd())?;
+        take_in(&device, &stream, old)?;
+        signal.expect(0, &format!("{what}: before it runs"))?;
+        v2::set(&device, first)?;
+        signal.expect(1, &format!("{what}: when it first runs"))?;
+        v2::set(&device, RUNNING)?;
+        device.irq_now(UNMASK, INTX)?;
+        signal.expect(0, &format!("{what}: when it was looked at"))?;
+        for state in [STOP, RUNNING, STOP_COPY, RUNNING, PRE_COPY, RUNNING] {
+            v2::set(&device, state)?;
+            signal.expect(0, &format!("{what}: in state {state} later on"))?;
+        }
+        let port = Port::new(&device, 0);
+        port.assert_interrupt()?;
+        signal.expect(1, &format!("{what}: raised afterwards"))?;
+        port.deassert_interrupt()?;
+        device.irq_now(UNMASK, INTX)?;
+        // The next load is another one.
+        take_in(&device, &stream, old)?;
+        signal.expect(0, &format!("{what}: before it runs with another load"))?;
+        v2::set(&device, first)?;
+        signal.expect(1, &format!("{what}: when it runs with another load"))?;
+    }
+    Ok(())
+}
+
+fn signals_no_intx_after_a_load_that_the_guest_does_not_use(world: &World<'_>) -> Outcome {
+    for (what, ier, command, msi) in [
+        ("no interrupt enabled", 0, ENABLED, 0),
+        (
+            "the pin disabled",
+            IER_RX,
+            ENABLED | COMMAND_INTX_DISABLE,
+            0,
+        ),
+        ("MSI enabled", IER_RX, ENABLED, MSI_ENABLE),
+    ] {
+        let stream = quiet(world, ier, command, msi)?;
+        for old in [false, true] {
+            let device = world.open()?;
+            let signal = Signal::new()?;
+            device.irq_fd(TRIGGER, INTX, signal.fd())?;
+            take_in(&device, &stream, old)?;
+            v2::set(&device, RUNNING)?;
+            signal.expect(0, &format!("{what}, region {old}"))?;
+        }
+    }
+    // With MSI it is the eventfd of the user that says where interrupts go.
+    let stream = quiet(world, IER_RX, ENABLED, 0)?;
+    for old in [false, true] {
+        let device = world.open()?;
+        let signal = Signal::new()?;
+        take_in(&device, &stream, old)?;
+        device.irq_fd(TRIGGER, MSI, signal.fd())?;
+        v2::set(&device, RUNNING)?;
+        signal.expect(0, &format!("an eventfd for MSI, region {old}"))?;
+    }
+    Ok(())
+}
+
+fn signals_no_intx_for_a_load_that_was_reset(world: &World<'_>) -> Outcome {
+    let stream = quiet(world, IER_RX, ENABLED, 0)?;
+    let (device, signal) = armed(world, INTX)?;
+    Port::new(&device, 0).set(IER, IER_RX)?;
+    take_in(&device, &stream, false)?;
+    device.reset()?;
+    enable(&device, world.ports())?;
+    Port::new(&device, 0).set(IER, IER_RX)?;
+    for state in [STOP, RUNNING] {
+        v2::set(&device, state)?;
+        signal.expect(0, &format!("in state {state} after a reset"))?;
     }
     Ok(())
 }

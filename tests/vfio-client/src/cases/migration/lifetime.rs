@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::kmod::{delete_module, DeleteModuleFlags};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::super::{cases, World};
 use super::busy;
 use crate::device::Device;
 use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
+use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
 use crate::memory::PAGE;
 use crate::migration::guest;
 use crate::migration::stream::Stream;
@@ -22,6 +23,7 @@ use crate::serial::{Port, SCR};
 cases![
     outlives_its_device_and_the_removal_of_it,
     keeps_the_module_loaded,
+    has_no_part_in_what_the_next_user_does,
     is_cut_off_in_every_state_by_close_and_reset,
     can_be_removed_in_every_state,
     is_closed_without_a_trace,
@@ -138,6 +140,82 @@ fn is_cut_off_in_every_state_by_close_and_reset(world: &World<'_>) -> Outcome {
                 &format!("after state {state}, close {close}"),
             )?;
         }
+    }
+    Ok(())
+}
+
+/// Tells of changes in what a file can do, as they come.
+struct Watch(Epoll);
+
+impl Watch {
+    fn new(file: &DataFile) -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+        epoll.add(file.fd(), EpollEvent::new(flags, 0))?;
+        Ok(Watch(epoll))
+    }
+
+    /// How often it told of one since it was asked last.
+    fn told(&self) -> Result<usize, Errno> {
+        let (mut events, mut count) = ([EpollEvent::empty()], 0);
+        while self.0.wait(&mut events, EpollTimeout::from(5_u8))? > 0 {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// Who keeps the file of a transfer that is over hears of its end, and of nothing after it.
+fn has_no_part_in_what_the_next_user_does(world: &World<'_>) -> Outcome {
+    for state in [PRE_COPY, STOP_COPY, RESUMING] {
+        let device = busy(world)?;
+        let file = v2::open(&device, state)?;
+        let watch = Watch::new(&file)?;
+        if state != RESUMING {
+            file.drain(4096)?;
+        }
+        watch.told()?;
+        drop(device);
+        check_eq!(watch.told()?, 1, "what is told of the end in {state}");
+
+        let is_left_alone = |what: &str| {
+            if state == RESUMING {
+                check_errno!(file.write(&[0; 64]), ENODEV, "a write, {what}");
+                check_errno!(file.read(&mut [0; 64]), EBADF, "a read, {what}");
+            } else {
+                check_errno!(file.read(&mut [0; 64]), ENODEV, "a read, {what}");
+                check_errno!(file.write(&[0; 64]), EBADF, "a write, {what}");
+            }
+            check_errno!(file.precopy_info(24), EINVAL, "what is left, {what}");
+            check_eq!(watch.told()?, 0, "what is told of the next user, {what}");
+            Ok::<_, Miss>(())
+        };
+        let device = busy(world)?;
+        is_left_alone("opened")?;
+        for next in STATES {
+            v2::set(&device, next)?;
+            is_left_alone(&format!("in state {next}"))?;
+            device.reset()?;
+            is_left_alone(&format!("reset in state {next}"))?;
+        }
+        guest::play(&device, world.ports(), 1)?;
+        let saving = v2::open(&device, PRE_COPY)?;
+        let mut stream = saving.drain(16)?;
+        is_left_alone("in the middle of a save")?;
+        v2::set(&device, STOP_COPY)?;
+        stream.extend(saving.drain(16)?);
+        is_left_alone("at the end of a save")?;
+        device.reset()?;
+        let loading = v2::open(&device, RESUMING)?;
+        let (first, second) = stream.split_at(stream.len() / 2);
+        loading.feed(first, 16)?;
+        is_left_alone("in the middle of a load")?;
+        loading.feed(second, 16)?;
+        v2::set(&device, RUNNING)?;
+        is_left_alone("after a load")?;
+        check_eq!(v2::save(&device)?, stream, "what the next user moved");
+        drop(device);
+        is_left_alone("closed")?;
     }
     Ok(())
 }

@@ -14,14 +14,15 @@ use crate::device::{Access, Device};
 use crate::kmsg::Kmsg;
 use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
 use crate::migration::stream::{seal, Record, Stream, MANDATORY};
-use crate::migration::v1::{self, Region};
-use crate::migration::v2::{self, PRE_COPY, RESUMING, RUNNING, STATES, STOP, STOP_COPY};
+use crate::migration::v1::Region;
+use crate::migration::v2::{self, ERROR, PRE_COPY, RESUMING, RUNNING, STATES, STOP, STOP_COPY};
 use crate::sysfs::{errno_of, Mdev};
 
 cases![
     logs_a_refused_stream_once_and_in_words,
     shows_its_state_in_debugfs,
     counts_what_passes_in_debugfs,
+    counts_each_refusal_and_shows_the_last_in_debugfs,
     shows_why_a_stream_was_refused_in_debugfs,
     leaves_nothing_in_debugfs_when_removed,
     traces_each_step_between_states,
@@ -155,12 +156,84 @@ fn counts_what_passes_in_debugfs(world: &World<'_>) -> Outcome {
         [3, 2 * length],
         "counters after the region"
     );
-    check_errno!(v2::set(&device, 99), EINVAL, "no state");
-    region.set_state(v1::RUNNING)?;
-    check_errno!(region.set_state(7), EINVAL, "no state");
-    let [refusals] = numbers(&mdev, ["refusals"])?;
-    check!(refusals >= 1, "no refusal was counted");
     Ok(())
+}
+
+/// What was refused since the device was created, and why it was that was refused last.
+fn refused(mdev: &Mdev) -> Result<(u64, String), Miss> {
+    let [count] = numbers(mdev, ["refusals"])?;
+    let last = facts(mdev)?.remove("last_refusal");
+    Ok((count, last.unwrap_or_default()))
+}
+
+fn counts_each_refusal_and_shows_the_last_in_debugfs(world: &World<'_>) -> Outcome {
+    let (mdev, device) = world.another()?;
+    let region = Region::of(&device)?;
+    let is = |count: u64, last: &str, when: &str| {
+        let want = (count, last.to_owned());
+        check_eq!(refused(&mdev)?, want, "refusals {when}");
+        Ok::<_, Miss>(())
+    };
+    is(0, "none", "of a new device")?;
+
+    // A number that is no state's is not counted.
+    for none in [8, 99, u32::MAX] {
+        check_errno!(v2::set(&device, none), EINVAL, "to state {none}");
+    }
+    is(0, "none", "for what is no state")?;
+    let arc = "EINVAL: there is no way from RUNNING to ERROR";
+    for count in 1..=3 {
+        check_errno!(v2::set(&device, ERROR), EINVAL, "to ERROR");
+        is(count, arc, "for an arc")?;
+    }
+    let file = v2::open(&device, STOP_COPY)?;
+    let bytes = file.drain(4096)?;
+    check_errno!(v2::set(&device, PRE_COPY), EINVAL, "back to PRE_COPY");
+    let arc = "EINVAL: there is no way from STOP_COPY to PRE_COPY";
+    is(4, arc, "for another arc")?;
+    // What works, and what is no way to use a file, leaves both as they are.
+    v2::set(&device, STOP)?;
+    check_errno!(file.read(&mut [0]), ENODEV, "a read of what is over");
+    check_errno!(file.precopy_info(24), EINVAL, "what is left of it");
+    v2::set(&device, RUNNING)?;
+    is(4, arc, "for what is no request")?;
+
+    check_errno!(region.set_state(7), EINVAL, "to 111");
+    let bits = "EINVAL: there is no way from device_state 001 to 111";
+    is(5, bits, "for device_state")?;
+    check_errno!(region.set_state(5), EINVAL, "to 101");
+    let bits = "EINVAL: there is no way from device_state 001 to 101";
+    is(6, bits, "for another device_state")?;
+
+    // A stream is refused once, however often it is said.
+    let mut broken = bytes.clone();
+    if let Some(last) = broken.last_mut() {
+        *last ^= 1;
+    }
+    let early =
+        "EINVAL: RESUMING was to be left before a whole state had arrived; a reset aborts it";
+    for round in [0, 3] {
+        let file = v2::open(&device, RESUMING)?;
+        for _ in 0..3 {
+            check_errno!(file.feed(&broken, 4096), EBADMSG, "a broken checksum");
+        }
+        let (count, last) = refused(&mdev)?;
+        check_eq!(count, 7 + round, "refusals for a stream");
+        let right = last.starts_with("EBADMSG: ") && last.contains("checksum");
+        check!(right, "the last refusal is {last}");
+        for count in [8, 9] {
+            check_errno!(v2::set(&device, STOP), EINVAL, "to leave RESUMING");
+            is(count + round, early, "for leaving RESUMING")?;
+        }
+        device.reset()?;
+        is(9 + round, early, "after a reset")?;
+    }
+
+    // Another user of the device sees what there was.
+    drop(device);
+    let device = Device::open(mdev.path(), world.access)?;
+    v2::load(&device, &bytes)?;
+    is(12, early, "for the next user")
 }
 
 fn shows_why_a_stream_was_refused_in_debugfs(world: &World<'_>) -> Outcome {
