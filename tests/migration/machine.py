@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import pathlib
 import tempfile
 
 from qemu.qmp import EventListener, QMPClient, QMPError
@@ -12,8 +13,11 @@ from card import Device
 PATIENCE = 120
 """Seconds that anything may take. Nothing here takes long; the machine that it runs on may be slow."""
 
-GUEST = ["-kernel", "nested/vmlinux", "-initrd", "nested/initrd", "-append"]
-ARGUMENTS = "console=ttyS0 quiet noapic tsc=unstable lpj=4000000"
+BOOT_PATIENCE = 300
+"""The same of a nested guest that boots."""
+
+NESTED = pathlib.Path("nested")
+"""What tools/guest/nested/prepare made."""
 
 
 class Failure(Exception):
@@ -48,7 +52,9 @@ class Machine:
         command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
         command += ["-qmp", f"unix:{socket}", "-device", device]
         if self.card.fill:
-            command += [*GUEST, f"{ARGUMENTS} exercise={self.card.fill}"]
+            arguments = (NESTED / "arguments").read_text().strip()
+            command += ["-kernel", str(NESTED / "vmlinux"), "-initrd", str(NESTED / "initrd")]
+            command += ["-append", f"{arguments} exercise={self.card.fill}"]
         if self.incoming:
             command += ["-incoming", "defer"]
         return command
@@ -129,17 +135,17 @@ class Machine:
     def ended(self):
         return self.process.returncode is not None
 
-    async def until(self, condition, what, *, may_end=False):
+    async def until(self, condition, what, *, may_end=False, patience=PATIENCE):
         """Wait until `condition` holds; it is looked at whenever QEMU says something, or ends."""
 
         def over():
             return condition() or (self.ended and not may_end)
 
         try:
-            async with asyncio.timeout(PATIENCE), self.changed:
+            async with asyncio.timeout(patience), self.changed:
                 await self.changed.wait_for(over)
         except TimeoutError:
-            raise Failure(f"waited {PATIENCE} seconds for {what}") from None
+            raise Failure(f"waited {patience} seconds for {what}") from None
         if not condition():
             raise Failure(f"QEMU ended with status {self.process.returncode} instead of {what}")
 
