@@ -45,6 +45,11 @@ class Device:
         self.path = DEVICES / self.uuid
         (card.types / kind / "create").write_text(self.uuid)
 
+    @property
+    def version(self):
+        """What migration_version says of it."""
+        return (self.path / "migration_version").read_bytes().rstrip(b"\n")
+
     def remove(self):
         (self.path / "remove").write_text("1")
 
@@ -64,4 +69,6 @@ class KernelLog:
                 record = os.read(self.file, 8192).decode(errors="replace")
             except BlockingIOError:
                 return found
+            except BrokenPipeError:  # what came next was overwritten; the next read goes on after it
+                continue
             found.append(record.split("\n", 1)[0].split(";", 1)[-1])

@@ -4,12 +4,17 @@ was. tools/guest/nested/exercise describes the lines."""
 
 import re
 
+from machine import BOOT_PATIENCE, PATIENCE, Failure
+
 SEQUENCE = re.compile(r"^guest: sequence (\d+)$", re.M)
 FILLED = re.compile(r"^guest: filled (\d+)$", re.M)
 DRAINED = re.compile(r"^guest: drained (\d+)$", re.M)
 FAULT = re.compile(r"^guest: fault .*$|^.*nobody cared.*$", re.M)
 """What it found wrong itself, or its kernel with its interrupts."""
 DONE = re.compile(r"^guest: done numbers (\d+) rounds (\d+) faults (\d+)$", re.M)
+
+NUMBERS = 600
+"""How many come back before the guest counts as going on; more than may still be on their way from its console."""
 
 
 class Guest:
@@ -36,13 +41,26 @@ class Guest:
     def faults(self):
         return FAULT.findall(self.text())
 
-    async def go_on(self, numbers=200):
+    async def go_on(self, numbers=NUMBERS):
         """Wait until so many more numbers came back to it."""
         wanted = self.last(SEQUENCE) + numbers
         await self.machine.until(lambda: self.last(SEQUENCE) >= wanted, f"number {wanted} to come back to the guest")
 
-    async def filled(self):
-        await self.machine.until(lambda: self.last(FILLED) > self.last(DRAINED), "the guest to fill a UART")
+    async def stuck(self):
+        """What keeps it from getting more numbers back, or None."""
+        try:
+            await self.go_on()
+        except Failure as failure:
+            return str(failure)
+        return None
+
+    async def booted(self):
+        await self.filled(patience=BOOT_PATIENCE)
+
+    async def filled(self, patience=PATIENCE):
+        await self.machine.until(
+            lambda: self.last(FILLED) > self.last(DRAINED), "the guest to fill a UART", patience=patience
+        )
 
     def tell(self, letter):
         self.machine.process.stdin.write(letter)

@@ -15,6 +15,12 @@ END_RECORD = struct.pack("<HHI", 0xFFFF, 1, 4)
 RECORDS = 1024
 """Bytes that a card's records have at most."""
 
+STATE = 1 << 16
+"""Bytes that a card's whole state has at most."""
+
+PIECE = struct.pack(">Q", 0xFFFFFFFFEF100004)
+"""What QEMU says before each piece of a device's state; the piece's length follows, as 8 bytes, then the piece."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
@@ -37,17 +43,18 @@ async def set_capability(name, state, *machines):
         await machine.execute("migrate-set-capabilities", capabilities=[{"capability": name, "state": state}])
 
 
-async def begin(source, destination, *, through=None, bandwidth=FULL_SPEED):
+async def begin(source, destination, *, through=None, bandwidth=FULL_SPEED, answers=True):
     """Begin a migration; `through` is the socket of a proxy. Returns where the source's events of it begin.
 
-    The source waits for its destination's word, and so learns of one that fails at the very end. Where both can, it also has its
-    guest run until the destination has taken in what devices say in pre-copy.
+    Unless `answers` is False, the source waits for its destination's word, and so learns of one that fails at the very
+    end. Where both can, it also has its guest run until the destination has taken in what devices say in pre-copy.
     """
     since = len(source.events)
     address = f"unix:{destination.directory.name}/incoming"
-    await set_capability("return-path", True, source, destination)
     modern = [machine for machine in (source, destination) if machine.version != "7.2"]
-    await set_capability("switchover-ack", len(modern) == 2, *modern)
+    await set_capability("switchover-ack", False, *modern)  # which needs the other
+    await set_capability("return-path", answers, source, destination)
+    await set_capability("switchover-ack", answers and len(modern) == 2, *modern)
     await source.execute("migrate-set-parameters", **{"max-bandwidth": bandwidth})
     await destination.execute("migrate-incoming", uri=address)
     await source.execute("migrate", uri=f"unix:{through}" if through else address)
@@ -86,23 +93,49 @@ async def load(machine, path):
     await machine.until_migration("completed")
 
 
-def untouched(card, data):
-    """What of a saved machine no guest changes that only runs: the card's CONFIG record and that of its last port."""
-    at = data.index(card.magic)
-    end = data.index(END_RECORD, at)
-    config = data.index(CONFIG_RECORD, at)
+def head(card, data):
+    """Of a card's state in a saved machine: the version string that its head names, and where its records begin."""
+    at = data.index(card.magic) + len(card.magic)
+    version, length, reserved = struct.unpack_from("<HHI", data, at)
+    at += struct.calcsize("<HHI")
+    if (version, reserved) != (1, 0):
+        raise Failure(f"the head has version {version} and {reserved} where nothing is to be")
+    return data[at : at + length], at + length
+
+
+def untouched(data, at):
+    """What of a card's records, which begin at `at`, no guest changes that only runs: CONFIG and the last PORT."""
+    end = data.index(END_RECORD, at, at + RECORDS)
+    config = data.index(CONFIG_RECORD, at, end)
     length = len(CONFIG_RECORD) + 21
     return data[config : config + length], data[data.rindex(PORT_RECORD, at, end) : end]
 
 
-def last_character(data):
-    """For a proxy: finds the last byte of the card's last port, a character in the transmitter, which may have any value."""
-    start = data.find(CONFIG_RECORD)
-    while start >= 0:
-        end = data.find(END_RECORD, start, start + RECORDS)
-        if end >= 0:
-            return end - 1, start
-        if len(data) < start + RECORDS:
-            return None, start
-        start = data.find(CONFIG_RECORD, start + 1)  # that one was something else
-    return None, max(0, len(data) - len(CONFIG_RECORD) + 1)
+class CacheLineSize:
+    """For a proxy: finds that register, which may have any value, in the CONFIG record of a card. The card sends the
+    record once it is stopped. QEMU 7.2 sends its state in pieces, which may end anywhere."""
+
+    OFFSET = len(CONFIG_RECORD) + 2
+
+    def __init__(self):
+        self.state = b""
+        """As far as it has passed."""
+
+    def __call__(self, data):
+        at = 0
+        while (piece := data.find(PIECE, at)) >= 0:
+            begin = piece + len(PIECE) + 8
+            length = int.from_bytes(data[piece + len(PIECE) : begin], "big")
+            end = begin + length
+            if len(data) >= begin and length > STATE:  # memory that looks like one
+                at = piece + 1
+                continue
+            if len(data) < end:
+                return None, piece
+            self.state += data[begin:end]
+            wanted = self.state.find(CONFIG_RECORD) + self.OFFSET
+            if self.OFFSET <= wanted < len(self.state):
+                return end - len(self.state) + wanted, end
+            at = end
+        begun = max(n for n in range(len(PIECE)) if data.endswith(PIECE[:n]))
+        return None, len(data) - begun

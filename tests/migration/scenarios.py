@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is tried. One guest is carried through all of it: a scenario gets it where the one before left it, and leaves it
-running. `World` has what they share."""
+running. `World` has what they share.
+
+The guest's interrupts are INTx: its kernel has no CONFIG_PCI_MSI, and 8250_pci asks for MSI for a few cards of other
+vendors only. That a card's MSI moves with it is tried by tests/vfio-client (cases/migration/interrupts.rs), without a
+QEMU."""
 
 import contextlib
 import dataclasses
 import pathlib
 import re
+import signal
 
 import moves
 from card import KernelLog
@@ -28,6 +33,10 @@ class Reason:
     """In the destination's error output."""
     kernel: re.Pattern | None = None
     """In the kernel's log, on one line."""
+
+
+LOST = re.compile(r"Unable to (write to|read from) socket|[Cc]onnection reset by peer|Broken pipe|Input/output error")
+"""How the source's QEMU tells that nobody is there any more: what it says depends on where it notices."""
 
 
 class World:
@@ -61,15 +70,15 @@ class World:
             await self.clear()
             self.guest = Guest(await self.start(version))
             if self.card.fill:
-                await self.guest.filled()
+                await self.guest.booted()
         return self.guest.machine
 
     async def check_guest(self, report, *, refill=True):
         """The guest goes on with its sequence, and (unless `refill` is False) finds in its UART what it left there."""
         if not self.card.fill:
             return
-        await self.guest.go_on()
-        report.equal("the guest's sequence goes on with nothing lost, repeated or reordered", self.guest.faults(), [])
+        report.equal("the guest's sequence goes on", await self.guest.stuck(), None)
+        report.equal("with nothing lost, repeated or reordered", self.guest.faults(), [])
         if refill:
             await self.guest.refill()
             report.equal("and it finds its UART, with full FIFOs, as it left it", self.guest.faults(), [])
@@ -80,9 +89,8 @@ class World:
         await self.check_guest(report)
 
     async def still_here(self, report, source):
-        """After a failed migration."""
+        """After a failed migration, which the guest may have stood still for."""
         await source.until_running()
-        report.equal("the guest is running in the source", (await source.execute("query-status"))["status"], "running")
         await self.check_guest(report)
 
 
@@ -130,27 +138,33 @@ async def save_and_load(world, report):
     await destination.execute("cont")
     await destination.execute("stop")
     await moves.save(destination, second)
-    if world.card.fill:
-        one, other = (moves.untouched(world.card, path.read_bytes()) for path in (first, second))
-        report.equal("saved again, what the guest left alone has the same bytes", other, one)
+    files = [(machine, path.read_bytes()) for machine, path in ((source, first), (destination, second))]
+    heads = [moves.head(world.card, data) for _, data in files]
+    report.equal(
+        "each file names the version of the device that was saved",
+        [string for string, _ in heads],
+        [machine.device.version for machine, _ in files],
+    )
+    one, other = (moves.untouched(data, at) for (_, data), (_, at) in zip(files, heads))
+    report.equal("saved again, what the guest left alone has the same bytes", other, one)
     await destination.execute("cont")
     await world.arrived(report, source, destination)
 
 
-async def refused(world, report, version, reason, kind=None, change=None):
-    """A destination that refuses the state."""
+async def refused(world, report, version, reason, *, kind=None, damage=False):
+    """A destination that refuses the state, since it is of another kind or a byte is another than was sent."""
     source = await world.running(version)
     destination = await world.start(version, kind=kind, incoming=True)
     world.log.lines()
     async with contextlib.AsyncExitStack() as stack:
         through = None
-        if change is not None:
-            through = f"{destination.directory.name}/proxy"
-            proxy = await stack.enter_async_context(Proxy(through, f"{destination.directory.name}/incoming", change))
+        if damage:
+            proxy = Proxy(destination, moves.CacheLineSize())
+            through = (await stack.enter_async_context(proxy)).path
         since = await moves.begin(source, destination, through=through)
         result = await source.until_migration("completed", "failed", since=since)
-        if change is not None:
-            report.check("a byte of the device's state was changed on the way", proxy.changed)
+        if damage:
+            report.check("a byte of the device's state was changed on the way", proxy.found)
     report.equal("the migration fails", result["status"], "failed")
     if kind is not None and version == "10":
         report.equal("before the guest was stopped", source.seen("STOP", since), [])
@@ -168,28 +182,53 @@ async def refused(world, report, version, reason, kind=None, change=None):
 
 
 async def kill_destination(world, report, version):
+    """A destination that ends in pre-copy."""
     source = await world.running(version)
     destination = await world.start(version, incoming=True)
     since = await moves.begin(source, destination, bandwidth=SLOW)
     await source.until_sending(since)
     destination.process.kill()
     result = await source.until_migration("completed", "failed", since=since)
+    report.equal("the guest was never stopped", source.seen("STOP", since), [])
+    await lost(world, report, source, destination, result)
+
+
+async def kill_at_switch_over(world, report, version):
+    """A destination that ends while the source, which has stopped its guest, sends it the card's state."""
+    source = await world.running(version)
+    destination = await world.start(version, incoming=True)
+    async with Proxy(destination, moves.CacheLineSize(), destination.process.kill) as proxy:
+        since = await moves.begin(source, destination, through=proxy.path)
+        result = await source.until_migration("completed", "failed", since=since)
+        report.check("the card's state was on its way", proxy.found)
+    report.equal("the guest was stopped", len(source.seen("STOP", since)), 1)
+    await lost(world, report, source, destination, result)
+
+
+async def lost(world, report, source, destination, result):
+    """The source notices that its destination is no more, and goes on."""
     report.equal("the migration fails", result["status"], "failed")
-    report.note(result.get("error-desc"))
+    said = f"{result.get('error-desc', '')}\n{source.errors.decode(errors='replace')}"
+    report.note(said)
+    report.matches("and says why", said, LOST)
+    report.equal("the destination was killed", await destination.end(), -signal.SIGKILL)
     await world.end(destination)
     await world.still_here(report, source)
 
 
 async def cancel(world, report, version):
+    """Without the destination's answers: a QEMU that reads them ends that before it notes that it was told to cancel,
+    and where it sees its connection end in between, it says that the migration failed."""
     source = await world.running(version)
     destination = await world.start(version, incoming=True)
-    since = await moves.begin(source, destination, bandwidth=SLOW)
+    since = await moves.begin(source, destination, bandwidth=SLOW, answers=False)
     await source.until_sending(since)
     await source.execute("migrate_cancel")
     result = await source.until_migration("completed", "failed", "cancelled", since=since)
     report.equal("the migration is cancelled", result["status"], "cancelled")
     report.equal("the guest was never stopped", source.seen("STOP", since), [])
     if version == "10":
+        await source.until(lambda: source.states(since)[-1:] == ["running"], "the device to run again")
         report.equal("the device went into pre-copy and back", source.states(since), ["pre-copy", "running"])
     await world.end(destination)
     await world.still_here(report, source)
