@@ -2,14 +2,14 @@
 //! Two threads on one data file.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use super::super::{cases, World};
-use super::{busy, idle, plays, BUSY};
+use super::{busy, idle, plays};
 use crate::device::Device;
-use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
+use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
 use crate::memory::Cliff;
 use crate::migration::guest;
 use crate::migration::stream::{Record, Stream, RECORD};
@@ -26,21 +26,43 @@ cases![
 /// How much a read or a write moves at once; what is longer may have bytes of another thread in between.
 const PIECE: usize = 256;
 
-/// Does the same in two threads that begin at once.
-fn twice<T: Send>(act: impl Fn(usize) -> Result<T, Errno> + Sync) -> Result<[T; 2], Errno> {
-    let start = Barrier::new(2);
+/// Does the same in two threads that begin at once. Returns what they did, and whether they were at it at the same time.
+fn twice<T: Send>(act: impl Fn(usize) -> Result<T, Errno> + Sync) -> Result<([T; 2], bool), Errno> {
+    let ready = AtomicUsize::new(0);
     let done = std::thread::scope(|scope| {
         let threads = [0, 1].map(|number| {
-            let (start, act) = (&start, &act);
+            let (ready, act) = (&ready, &act);
             scope.spawn(move || {
-                start.wait();
-                act(number)
+                // Who sleeps until the other is there begins much later.
+                ready.fetch_add(1, Ordering::SeqCst);
+                while ready.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+                let start = Instant::now();
+                act(number).map(|done| (done, start, Instant::now()))
             })
         });
         threads.map(|thread| thread.join().unwrap_or(Err(Errno::EIO)))
     });
     let [first, second] = done;
-    Ok([first?, second?])
+    let ((first, a, b), (second, c, d)) = (first?, second?);
+    Ok(([first, second], a < d && c < b))
+}
+
+/// Does rounds, each of which returns whether its threads met, until enough of them did, on a machine that may be too busy
+/// to run two threads at once.
+fn rounds(mut round: impl FnMut(usize) -> Result<bool, Miss>) -> Outcome {
+    let (start, mut met) = (Instant::now(), 0);
+    for number in 0.. {
+        met += usize::from(round(number)?);
+        if number >= 7 && (met >= 32 || start.elapsed() > Duration::from_secs(4)) {
+            break;
+        }
+    }
+    if met == 0 {
+        skip!("the machine never ran both threads at once");
+    }
+    Ok(())
 }
 
 /// What a thread reads until there is no more, piece by piece. Each read is of the next of these sizes, into memory that is
@@ -102,20 +124,17 @@ fn read_at_once(world: &World<'_>, faults: bool) -> Outcome {
     let want = v2::save(&device)?;
     let is_long = want.len() > PIECE;
     check_eq!(is_long, world.ports() > 1, "{} bytes long", want.len());
-    let mut shared = 0;
-    for round in 0..60 {
+    rounds(|round| {
         let file = v2::open(&device, STOP_COPY)?;
         let sizes: &[usize] = [&[5][..], &[1, 3, 7], &[300, 11], &[2, 257, 13]][round % 4];
-        let read = twice(|number| pieces(&file, sizes, faults && number == 0))?;
-        shared += usize::from(read.iter().all(|pieces| !pieces.is_empty()));
+        let (read, met) = twice(|number| pieces(&file, sizes, faults && number == 0))?;
         check!(
             is_woven_of(&want, &read),
             "round {round}: lost, doubled or moved: {read:02x?} of {want:02x?}"
         );
         v2::set(&device, STOP)?;
-    }
-    check!(shared > 0, "one thread read it all, each time");
-    Ok(())
+        Ok(met)
+    })
 }
 
 fn gives_each_byte_to_one_of_two_readers(world: &World<'_>) -> Outcome {
@@ -148,37 +167,20 @@ fn padded(bytes: &[u8], at: usize, length: usize) -> Result<(Vec<u8>, usize), Mi
 fn takes_each_byte_of_two_writers_once(world: &World<'_>) -> Outcome {
     const LENGTH: usize = 60_000;
     let (device, bytes) = idle(world)?;
-    let mut shared = 0;
-    for round in 0..6 {
+    rounds(|round| {
         let (stream, start) = padded(&bytes, [0, usize::MAX][round % 2], LENGTH)?;
         let file = v2::open(&device, RESUMING)?;
         file.feed(&stream[..start], 4096)?;
-        let left = AtomicUsize::new(LENGTH);
-        let written = twice(|number| {
-            let sizes = [[1, 33, 256, 700], [257, 2, 8, 600]][number];
-            let mut count = 0;
-            for size in sizes.iter().cycle() {
-                let take = |left: usize| Some(left - left.min(*size));
-                let before = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
-                let mine = before.unwrap_or(0).min(*size);
-                if mine == 0 {
-                    break;
-                }
-                file.feed(&[0; 700][..mine], mine)?;
-                count += mine;
-            }
-            Ok(count)
-        })?;
-        shared += usize::from(!written.contains(&0));
+        let half = [0; LENGTH / 2];
+        let sizes = [[half.len(), 7001], [4099, 700], [255, 300]][round % 3];
+        let (_, met) = twice(|number| file.feed(&half, sizes[number]))?;
         file.feed(&stream[start + LENGTH..], 4096)?;
         v2::set(&device, RUNNING)?;
         let saved = v2::save(&device)?;
         check!(saved == bytes, "round {round}: another state than was sent");
-        v2::set(&device, RUNNING)?;
-        plays(world, &device, BUSY, "after two writers")?;
-    }
-    check!(shared > 0, "one thread wrote it all, each time");
-    Ok(())
+        device.reset()?;
+        Ok(met)
+    })
 }
 
 /// Leaves marks in a device that is as after a reset, and returns how it looks.
@@ -196,13 +198,13 @@ fn applies_no_mixture_of_two_streams(world: &World<'_>) -> Outcome {
     v2::load(&device, &bytes)?;
     let loaded = guest::glance(&device, world.ports())?;
     device.reset()?;
-    for round in 0..32 {
+    rounds(|round| {
         let marked = mark(world, &device)?;
         // The state comes first, or last.
         let (stream, _) = padded(&bytes, [usize::MAX, 0][round % 2], 4_000)?;
         let piece = [stream.len(), 256, 100, 1000][round / 2 % 4];
         let file = v2::open(&device, RESUMING)?;
-        let [first, second] = twice(|_| Ok(file.feed(&stream, piece)))?;
+        let ([first, second], met) = twice(|_| Ok(file.feed(&stream, piece)))?;
         check!(
             first.is_err() || second.is_err(),
             "round {round}: both streams were taken"
@@ -218,6 +220,6 @@ fn applies_no_mixture_of_two_streams(world: &World<'_>) -> Outcome {
         guest::same(&seen, want, &format!("round {round}"))?;
         device.reset()?;
         plays(world, &device, 0, "after a reset")?;
-    }
-    Ok(())
+        Ok(met)
+    })
 }
