@@ -70,6 +70,22 @@ check "removal asks that user to leave, and ends" timeout 9 bash -c "echo 1 >'$B
 release
 check "the device is gone" [ ! -e "$BUS/$uuid" ]
 
+shown=/sys/kernel/debug/migdev
+if [ -d "$shown" ]; then
+	create migdev-serial1
+	exec 9<"$shown/$uuid/migration"
+	equal "an open file in debugfs holds the module" "$(</sys/module/migdev/refcnt)" 1
+	remove "$uuid"
+	check "its device is gone" absent "$BUS/$uuid" "$shown/$uuid"
+	check "unloading is refused while it is open" contains "$(rmmod migdev 2>&1)" "in use"
+	check "the module is still there" [ -d /sys/module/migdev ]
+	check "it says nothing any more" [ -z "$(cat <&9 2>&1 | grep state:)" ]
+	exec 9<&-
+	equal "once it is closed, it does not" "$(</sys/module/migdev/refcnt)" 0
+	check "the module can be unloaded then" rmmod migdev
+	reload
+fi
+
 for type in $ALL_TYPES $ALL_TYPES; do create "$type"; done
 check "unloading removes idle devices" rmmod migdev
 equal "no device is left" "$(names "$BUS")" ""
