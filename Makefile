@@ -8,7 +8,7 @@ export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
 module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
 	@tools/module/build module
 
-demo: ## show the main job in an emulated machine: create, compare versions, use in a guest, remove
+demo: ## show the main job in an emulated machine: create, compare versions, use in a guest, migrate, remove
 	@tools/demo/run
 
 test: ## run every test; STAGES="host lint" runs only some, V=1 shows all output
@@ -26,7 +26,7 @@ install: ## build the module and install it for its kernel
 clean: ## remove what was built in this checkout
 	rm -rf build target
 
-clean-cache: ## remove what set-up made outside this checkout (toolchain, kernels, root file system)
+clean-cache: ## remove what set-up made outside this checkout (toolchain, kernels, QEMU 7.2, root file system)
 	@tools/setup/clean
 
 help: ## this list
