@@ -65,7 +65,7 @@ pub(super) struct State {
     /// The data section of the migration region, while the device is open.
     pub(super) window: Option<SharedPage>,
     pub(super) refusal: LastRefusal,
-    /// The card was in `RESUMING`, where it may have taken in a state, and has not run since.
+    /// The card has taken in a state, and has not run since.
     has_arrived: bool,
 }
 
@@ -189,12 +189,13 @@ impl Live {
     pub(super) fn change<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
         self.with(|state| {
             let from = state.migration.state();
+            let has_taken_in = state.migration.has_taken_in();
             let result = action(state);
             let to = state.migration.state();
             if from != to {
                 self.tell_way(from, to);
                 state.tell_file();
-                state.has_arrived |= from == migration::State::Resuming;
+                state.has_arrived |= has_taken_in;
                 if state.has_arrived && to.is_running() {
                     state.has_arrived = false;
                     state.interrupts.arrive(&state.card);

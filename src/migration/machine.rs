@@ -166,6 +166,13 @@ impl<S: Snapshot, B: DerefMut<Target = Session<S>>> Migration<S, B> {
         }
     }
 
+    /// Whether the device has taken in a state in this session.
+    pub fn has_taken_in(&self) -> bool {
+        self.transfer
+            .as_ref()
+            .is_some_and(|transfer| transfer.applied)
+    }
+
     /// Returns what happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
