@@ -99,11 +99,11 @@ const fn offsets() -> [usize; CONFIG_LEN] {
     offsets
 }
 
-/// The greatest length in bytes of all records, the end included.
-const LONGEST: usize = RECORD_LEN + CONFIG_LEN + MAX_PORTS * (RECORD_LEN + port::MAX_LEN) + END_LEN;
-
-// So that a card can always be saved.
-const _: () = assert!(LONGEST <= Outgoing::CAPACITY);
+// The longest records and the end fit, so that a card can always be saved.
+const _: () = assert!(
+    RECORD_LEN + CONFIG_LEN + MAX_PORTS * (RECORD_LEN + port::MAX_LEN) + END_LEN
+        <= Outgoing::CAPACITY
+);
 
 /// Every field of the record PORT before the characters: its name, its offset and its size in bytes.
 pub const PORT_FIELDS: [(&str, usize, usize); 12] = port::FIELDS;

@@ -64,8 +64,8 @@ fn writes_the_documented_stream(world: &World<'_>) -> Outcome {
     }
     for (number, port) in stream.records[1..].iter().enumerate() {
         check_eq!(
-            port.payload.first(),
-            Some(&(number as u8)),
+            port.payload.first().copied(),
+            Some(number as u8),
             "index of the port"
         );
     }
