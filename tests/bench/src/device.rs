@@ -14,8 +14,8 @@ use vfio_bindings::bindings::vfio::{
     VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, VFIO_DEVICE_FEATURE_SET, VFIO_TYPE,
 };
 
-const FEATURE: u32 = (VFIO_TYPE as u32) << 8 | (VFIO_BASE + 17);
-const BIND_IOMMUFD: u32 = (VFIO_TYPE as u32) << 8 | (VFIO_BASE + 18);
+const FEATURE: u32 = ((VFIO_TYPE as u32) << 8) | (VFIO_BASE + 17);
+const BIND_IOMMUFD: u32 = ((VFIO_TYPE as u32) << 8) | (VFIO_BASE + 18);
 
 /// More than any device here has.
 const BUFFER: usize = 1 << 16;
