@@ -97,7 +97,7 @@ fn block(document: &str, mark: &str) -> String {
         .lines()
         .skip_while(|line| !line.starts_with("    "))
         .take_while(|line| line.starts_with("    "))
-        .map(|line| format!("{}\n", &line[4..]))
+        .flat_map(|line| [&line[4..], "\n"])
         .collect()
 }
 
