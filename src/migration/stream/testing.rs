@@ -23,7 +23,7 @@ use crate::migver::{
 pub(super) fn crc32c(sum: u32, bytes: &[u8]) -> u32 {
     let step = |sum: u32| match sum & 1 {
         0 => sum >> 1,
-        _ => sum >> 1 ^ 0x82f6_3b78,
+        _ => (sum >> 1) ^ 0x82f6_3b78,
     };
     !bytes.iter().fold(!sum, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum))

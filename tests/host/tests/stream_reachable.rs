@@ -139,7 +139,7 @@ impl Witness<'_> {
     /// Makes the changes of MSR such that leaving loopback mode makes no more: DCD comes from DTR in the plug.
     fn modem_in_the_plug(&mut self) {
         let mcr = self.port.mcr;
-        let base = mcr & 0x03 | (mcr & 0x01) << 3;
+        let base = (mcr & 0x03) | ((mcr & 0x01) << 3);
         self.set(MCR, LOOP | base);
         self.deltas(LOOP | base);
         self.set(MCR, base);

@@ -115,9 +115,9 @@ impl Uart {
         self.put(LCR, LCR_DLAB)?;
         self.put(DLL, self.round)?;
         self.put(DLM, !self.round)?;
-        self.put(LCR, LCR_8_BITS | (self.round & 7) << 3)?; // parity, as nothing depends on it
+        self.put(LCR, LCR_8_BITS | ((self.round & 7) << 3))?; // parity, as nothing depends on it
         self.put(IER, 0)?;
-        self.put(FCR, FCR_ENABLE_AND_CLEAR | (self.round & 3) << 6)?;
+        self.put(FCR, FCR_ENABLE_AND_CLEAR | ((self.round & 3) << 6))?;
         self.put(MCR, self.round & 0x0f)?;
         self.put(SCR, self.round.wrapping_mul(91))?;
         for index in 0..self.fill {
