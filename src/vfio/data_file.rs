@@ -102,7 +102,7 @@ pub trait Transfer: Send + Sync + 'static {
     /// Takes `count` bytes, if `position` in the stream is still what comes next, and returns whether it was.
     fn advance(&self, position: usize, count: usize) -> bool;
 
-    /// Takes the next bytes of the state, all of them or none.
+    /// Takes the next bytes of the state. After an error no more are taken: the state is refused.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ pub trait Transfer: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `EINVAL` when it is not about to be, `ENODEV` when the transfer is over.
+    /// `EINVAL` when it is not about to be; `ENODEV` for a transfer that is no longer the device's.
     fn precopy_info(&self) -> Result<PrecopyInfo>;
 }
 
@@ -145,7 +145,8 @@ impl Link {
         self.waiters.wake_all();
     }
 
-    /// Tells that the transfer is over. From now on the file answers `ENODEV`, without asking the [`Transfer`].
+    /// Tells that the transfer is over. From now on reads and writes of the file are `ENODEV`, and asking it how much there is
+    /// to read in pre-copy is `EINVAL`, as in any other state; the [`Transfer`] is not asked.
     pub fn end(&self) {
         self.is_over.store(1, Relaxed);
         self.wake();
