@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What hosts offer, as JSON that can be collected from a fleet and decided upon anywhere, and what other schedulers
+//! want to be told of it.
+
+pub mod model;
+
+pub use model::{
+    Device,
+    Inventory,
+    Parent,
+    ReadError,
+    Type, //
+};
