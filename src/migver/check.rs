@@ -5,6 +5,7 @@
 use super::{
     compare,
     Class,
+    Kind,
     ParseError,
     Verdict,
     Version, //
@@ -29,6 +30,11 @@ pub enum Refusal<'a> {
 }
 
 impl Refusal<'_> {
+    /// Returns the best kind of migration that is possible: none.
+    pub const fn kind(&self) -> Kind {
+        Kind::None
+    }
+
     /// Returns the class of the refusal: the first in the order of [`Class`] among its reasons.
     pub fn class(&self) -> Class {
         match self {
@@ -51,7 +57,7 @@ impl fmt::Display for Refusal<'_> {
 impl core::error::Error for Refusal<'_> {}
 
 /// Reads the string of a source, with or without a newline at its end, and weighs it against a
-/// destination.
+/// destination. What is not refused can be migrated [live](Kind::Live).
 ///
 /// # Errors
 ///
@@ -66,6 +72,7 @@ impl core::error::Error for Refusal<'_> {}
 /// let text = b"migver:1,vendor=acme,model=nic,abi=1.0,stream=1:1-1,param.queues=le:8\n";
 /// let refusal = migver::check(text, &destination).unwrap_err();
 ///
+/// assert_eq!(refusal.kind().name(), "none");
 /// assert_eq!(refusal.class().errno_name(), "ERANGE");
 /// assert_eq!(
 ///     refusal.to_string(),

@@ -28,6 +28,7 @@ use super::{
     Extensions,
     Fault,
     Field,
+    Kind,
     Marking,
     Names,
     Parameter,
@@ -88,6 +89,15 @@ impl<'a> Verdict<'a> {
     /// Whether the source fits the destination.
     pub fn is_compatible(&self) -> bool {
         self.reasons().next().is_none()
+    }
+
+    /// Returns the best kind of migration that is possible.
+    pub fn kind(&self) -> Kind {
+        if self.is_compatible() {
+            Kind::Live
+        } else {
+            Kind::None
+        }
     }
 
     /// Returns the class of the refusal: the first in the order of [`Class`] among the reasons, or
@@ -355,6 +365,7 @@ mod tests {
                 let verdict = compare(&source, &destination);
                 verdict.class() == class
                     && verdict.is_compatible() == class.is_none()
+                    && (verdict.kind() == Kind::Live) == class.is_none()
                     && shows(&verdict, text)
             }
             _ => false,

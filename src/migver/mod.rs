@@ -29,6 +29,7 @@ mod compare;
 mod element;
 mod error;
 mod identity;
+mod kind;
 mod list;
 mod merge;
 mod parse;
@@ -63,6 +64,7 @@ pub use error::{
     ParseError, //
 };
 pub use identity::Identity;
+pub use kind::Kind;
 pub use list::{
     Extensions,
     Names,
@@ -73,6 +75,7 @@ pub use reason::{
     Field,
     Reason,
     Side,
+    Spelled,
     Value, //
 };
 pub use version::{
