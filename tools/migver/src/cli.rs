@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The command line: what all commands share, and how the program begins and ends.
+
+use crate::{
+    commands::Command,
+
+    style::Palette,
+    Context,
+    Error,
+    Outcome, //
+};
+
+use clap::{
+    ColorChoice,
+    Parser, //
+};
+
+use std::{
+    ffi::OsString,
+    io::{
+        self,
+        BufWriter,
+        Write, //
+    },
+    path::PathBuf,
+    process::ExitCode, //
+};
+
+/// Tells whether a device can migrate: its version string against a destination's.
+#[derive(Debug, Parser)]
+#[command(name = "migver", version, propagate_version = true)]
+pub struct Cli {
+    /// What all commands share.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The options of every command.
+#[derive(clap::Args, Debug)]
+pub struct Global {
+    /// Read sysfs here
+    #[arg(long, global = true, value_name = "DIR", default_value = "/sys")]
+    pub sysfs: PathBuf,
+    /// Colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// The program that reads from another host, called as `PROGRAM -- HOST 'cat PATH'`
+    #[arg(long, global = true, value_name = "PROGRAM", env = "MIGVER_SSH", default_value = "ssh")]
+    pub ssh: OsString,
+}
+
+/// Runs the program with the process's arguments, streams and environment.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors: clap knows, and where each goes.
+        Err(error) => {
+            let code = error.exit_code();
+            return match error.print() {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    report(&error.into(), Palette::default());
+                    ExitCode::from(2)
+                }
+                _ => ExitCode::from(u8::try_from(code).unwrap_or(2)),
+            };
+        }
+    };
+    let err_style = Palette::of(cli.global.color, &io::stderr());
+    let mut out = Pipe::new(BufWriter::new(io::stdout().lock()));
+    let result = cli
+        .run(&mut io::stdin().lock(), &mut out, &mut io::stderr())
+        .and_then(|outcome| {
+            out.flush()?;
+            Ok(outcome)
+        });
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            // What was found before the error is still worth reading.
+            let _ = out.flush();
+            report(&error, err_style);
+            ExitCode::from(2)
+        }
+    }
+}
+
+impl Cli {
+    /// Runs the command with these streams.
+    ///
+    /// # Errors
+    ///
+    /// Those of the command.
+    pub fn run(
+        &self,
+        input: &mut dyn io::Read,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> Result<Outcome, Error> {
+        let mut context = Context {
+            sysfs: self.global.sysfs.clone(),
+            ssh: self.global.ssh.clone(),
+            style: Palette::of(self.global.color, &io::stdout()),
+            err_style: Palette::of(self.global.color, &io::stderr()),
+            input,
+            out,
+            err,
+        };
+        self.command.run(&mut context)
+    }
+}
+
+/// Tells an error on standard error. If that cannot be written either, nobody can be told.
+fn report(error: &Error, style: Palette) {
+    let _ = writeln!(io::stderr(), "{} {error}", style.bad("migver:"));
+}
+
+/// A writer that goes quiet once nobody reads any more.
+///
+/// Who closes a pipe has seen enough. That is no error, and does not change the answer.
+struct Pipe<W> {
+    inner: Option<W>,
+}
+
+impl<W: Write> Pipe<W> {
+    const fn new(inner: W) -> Self {
+        Self { inner: Some(inner) }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        otherwise: T,
+        act: impl FnOnce(&mut W) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(inner) = &mut self.inner else {
+            return Ok(otherwise);
+        };
+        match act(inner) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.inner = None;
+                Ok(otherwise)
+            }
+            other => other,
+        }
+    }
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(bytes.len(), |inner| inner.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt((), Write::flush)
+    }
+}

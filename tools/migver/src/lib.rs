@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The library behind `migver`, the command-line tool.
+//!
+//! [`cli`] reads the arguments and hands them to one of the [`commands`] with a [`Context`]: where
+//! sysfs is, where output goes, whether it may be coloured. A command answers with an [`Outcome`]
+//! or an [`Error`]; [`exit`] turns either into the exit status. What is compatible is decided by
+//! [`migver::compare`] and nowhere else.
+//!
+//! - [`operand`] turns what a person names (a string, a file, a UUID, a type, another host) into
+//!   a version string.
+//! - [`host`] reads what this host offers from sysfs.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod context;
+pub mod exit;
+pub mod style;
+
+pub use context::Context;
+pub use exit::{
+    Error,
+    Outcome, //
+};
