@@ -23,6 +23,7 @@
 //! The grammar in ABNF, worked examples and the rules for later schemas are in
 //! `Documentation/migration-version.rst`.
 
+mod baseline;
 mod check;
 mod class;
 mod compare;
@@ -40,6 +41,7 @@ mod version;
 #[cfg(any(test, CONFIG_MIGDEV_KUNIT_TEST))]
 mod shown;
 
+pub use baseline::Baseline;
 pub use check::{
     check,
     Refusal, //
