@@ -81,11 +81,11 @@ const fn identity(parameters: &'static [Parameter<'static>]) -> Identity<'static
     let description = Description {
         vendor: "migdev",
         model: "serial",
-        abi: Abi { major: 1, minor: 0 },
+        abi: Abi { major: 1, minor: 1 },
         stream: Stream {
-            writes: 1,
+            writes: 2,
             oldest: 1,
-            newest: 1,
+            newest: 2,
         },
         needs: &[],
         takes: &[],

@@ -95,7 +95,7 @@ impl Live {
             name: CString::try_from(name)?,
             refusals <- Refusals::new(),
             state <- new_mutex!(State {
-                card: model::Card::new(kind.ports),
+                card: model::Card::new(kind.ports, model::Abi::NEWEST),
                 interrupts: Interrupts::new(),
                 migration: Migration::new(),
                 file: None,
@@ -222,7 +222,7 @@ impl Live {
         Some(match direction {
             Direction::Saving => KBox::write(memory, Session::saving(mine, crc32c)),
             Direction::Loading => {
-                let fresh = model::Card::new(self.kind.ports);
+                let fresh = model::Card::new(self.kind.ports, model::Abi::NEWEST);
                 KBox::write(memory, Session::loading(mine, &fresh, crc32c))
             }
         })

@@ -83,7 +83,7 @@ impl Snapshot for Dial {
         }
     }
 
-    fn assemble(parts: &Option<u8>) -> Result<Self, Missing> {
+    fn assemble(parts: &Option<u8>, _: u16) -> Result<Self, Missing> {
         parts.map(Dial).ok_or(Missing { record: "DIAL" })
     }
 }

@@ -10,6 +10,10 @@ use super::uart::{
     self,
     Uart, //
 };
+use super::{
+    Abi,
+    PortCounters, //
+};
 
 /// The most ports a card has.
 pub(super) const MAX_PORTS: usize = 2;
@@ -21,6 +25,16 @@ pub enum Ports {
     One,
     /// Two ports, as on QEMU's `pci-serial-2x`.
     Two,
+}
+
+impl Ports {
+    /// The number.
+    pub(super) const fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
 }
 
 /// How many of `len` bytes from `offset` on lie inside a space of `size` bytes.
@@ -53,12 +67,12 @@ impl Card {
     /// The length of configuration space in bytes.
     pub const CONFIG_LEN: usize = config::LEN;
 
-    /// A card at power-on.
-    pub const fn new(ports: Ports) -> Self {
+    /// A card at power-on, of which the guest sees `abi`.
+    pub const fn new(ports: Ports, abi: Abi) -> Self {
         // INVARIANT: All ports are in their reset state.
         Self {
             ports,
-            config: Config::new(ports),
+            config: Config::new(ports, abi),
             uarts: [Uart::new(), Uart::new()],
         }
     }
@@ -86,12 +100,25 @@ impl Card {
 
     /// Takes the whole card back to its state at power-on, configuration space included.
     pub fn reset(&mut self) {
-        *self = Self::new(self.ports);
+        *self = Self::new(self.ports, self.abi());
     }
 
     /// How many ports the card has.
     pub fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// The version of what the guest sees.
+    pub fn abi(&self) -> Abi {
+        self.config.abi()
+    }
+
+    /// What each port has counted since power-on, first port first.
+    pub fn counters(&self) -> impl Iterator<Item = PortCounters> + '_ {
+        self.uarts
+            .iter()
+            .take(self.ports.count())
+            .map(Uart::counters)
     }
 
     /// The length of BAR0 in bytes, for a card with `ports`: 8 a port.
@@ -180,7 +207,7 @@ mod tests {
 
     /// A card whose last port asserts its interrupt, as THRE is enabled while the transmitter is empty.
     fn interrupting(ports: Ports) -> Card {
-        let mut card = Card::new(ports);
+        let mut card = Card::new(ports, Abi::NEWEST);
         card.io_write(Card::io_len(ports) - 7, &[0x02]);
         card
     }
@@ -199,17 +226,17 @@ mod tests {
 
     #[test]
     fn a_card_of_one_port_has_no_second_one() {
-        let mut card = Card::new(Ports::One);
+        let mut card = Card::new(Ports::One, Abi::NEWEST);
         let mut bytes = [0xaa; 16];
         assert_eq!(card.io_read(8, &mut bytes), 0);
         assert_eq!(bytes, [0xaa; 16]);
         assert_eq!(card.io_write(8, &[0x02; 8]), 0);
-        assert_eq!(card, Card::new(Ports::One));
+        assert_eq!(card, Card::new(Ports::One, Abi::NEWEST));
     }
 
     #[test]
     fn an_access_across_the_end_of_bar0_is_cut_short() {
-        let mut card = Card::new(Ports::Two);
+        let mut card = Card::new(Ports::Two, Abi::NEWEST);
         let mut bytes = [0xaa; 4];
         assert_eq!(card.io_write(15, &[0x5a, 0xff, 0xff, 0xff]), 1);
         assert_eq!(card.io_read(15, &mut bytes), 1);
@@ -220,14 +247,14 @@ mod tests {
 
     #[test]
     fn a_read_of_no_bytes_transfers_none() {
-        let mut card = Card::new(Ports::Two);
+        let mut card = Card::new(Ports::Two, Abi::NEWEST);
         assert_eq!(card.io_read(0, &mut []), 0);
         assert_eq!(card.config_read(0, &mut []), 0);
     }
 
     #[test]
     fn ports_do_not_share_registers() {
-        let mut card = Card::new(Ports::Two);
+        let mut card = Card::new(Ports::Two, Abi::NEWEST);
         card.io_write(3, &[0x03]);
         card.io_write(11, &[0x03]);
         card.io_write(0, b"a");
@@ -241,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_narrow_write_reaches_one_register_only() {
-        let mut card = Card::new(Ports::One);
+        let mut card = Card::new(Ports::One, Abi::NEWEST);
         card.io_write(7, &[0x77]);
         card.io_write(6, &[0xff]);
         let mut bytes = [0; 8];
@@ -252,7 +279,7 @@ mod tests {
     #[test]
     fn every_port_drives_the_one_interrupt_pin() {
         for ports in [Ports::One, Ports::Two] {
-            assert!(!Card::new(ports).intx_asserted());
+            assert!(!Card::new(ports, Abi::NEWEST).intx_asserted());
             assert!(interrupting(ports).intx_asserted());
         }
         let mut card = interrupting(Ports::Two);
@@ -313,9 +340,9 @@ mod tests {
             card.config_write(0, &[0xff; 256]);
             card.io_write(0, &[0xff; 16]);
             card.io_write(0, &[0xff; 16]);
-            assert!(card != Card::new(ports));
+            assert!(card != Card::new(ports, Abi::NEWEST));
             card.reset();
-            assert_eq!(card, Card::new(ports));
+            assert_eq!(card, Card::new(ports, Abi::NEWEST));
             assert_eq!(card.ports(), ports);
         }
     }

@@ -3,7 +3,9 @@
 //! The PCI configuration space of the card.
 //!
 //! A type 0 header (PCI Local Bus Specification 3.0, chapter 6) and one capability, MSI with a 64-bit address and one
-//! vector (section 6.8.1). Each byte has a power-on value, a mask of bits that software writes, and a mask of bits that
+//! vector (section 6.8.1). From ABI 1.1 on there is a device-specific register behind them: at offset 0xf0 the major number
+//! of the ABI, at 0xf1 the minor, at 0xf2 two bytes of zeros. It is no capability, as a VMM compares those of source and
+//! destination, and would refuse an upgrade. Each byte has a power-on value, a mask of bits that software writes, and a mask of bits that
 //! it clears by writing 1; a table lists them by register, and everything not in the table is read-only zero. As the
 //! masks apply byte by byte, accesses of any length and alignment mean the same as the bytes they consist of.
 //!
@@ -15,6 +17,7 @@ use super::card::{
     Card,
     Ports, //
 };
+use super::Abi;
 
 /// The length of configuration space in bytes.
 pub const LEN: usize = 256;
@@ -33,6 +36,7 @@ const STATUS: usize = 0x06;
 const BAR0: usize = 0x10;
 const MSI: usize = 0x40;
 const MSI_CONTROL: usize = MSI + 2;
+const ABI: usize = 0xf0;
 
 /// A register: where it is, its power-on value, and what software does to it. All bytes are little-endian.
 struct Field<const N: usize> {
@@ -69,7 +73,7 @@ impl<const N: usize> Field<N> {
 }
 
 /// Where the last register ends. What follows is read-only zero, and need not be kept.
-const KEPT: usize = 0x50;
+const KEPT: usize = 0xf4;
 
 /// What each byte of configuration space is at power-on, and how it takes writes.
 struct Layout {
@@ -78,25 +82,33 @@ struct Layout {
     clearable: [u8; KEPT],
 }
 
-static ONE_PORT: Layout = Layout::new(Ports::One);
-static TWO_PORTS: Layout = Layout::new(Ports::Two);
+static ONE_PORT_1_0: Layout = Layout::new(Ports::One, Abi::V1_0);
+static ONE_PORT_1_1: Layout = Layout::new(Ports::One, Abi::V1_1);
+static TWO_PORTS_1_0: Layout = Layout::new(Ports::Two, Abi::V1_0);
+static TWO_PORTS_1_1: Layout = Layout::new(Ports::Two, Abi::V1_1);
 
 impl Layout {
-    const fn of(ports: Ports) -> &'static Self {
-        match ports {
-            Ports::One => &ONE_PORT,
-            Ports::Two => &TWO_PORTS,
+    const fn of(ports: Ports, abi: Abi) -> &'static Self {
+        match (ports, abi) {
+            (Ports::One, Abi::V1_0) => &ONE_PORT_1_0,
+            (Ports::One, Abi::V1_1) => &ONE_PORT_1_1,
+            (Ports::Two, Abi::V1_0) => &TWO_PORTS_1_0,
+            (Ports::Two, Abi::V1_1) => &TWO_PORTS_1_1,
         }
     }
 
     /// The table of registers. Only evaluated while compiling.
-    const fn new(ports: Ports) -> Self {
+    const fn new(ports: Ports, abi: Abi) -> Self {
         let device: u16 = match ports {
             Ports::One => 0x0002,
             Ports::Two => 0x0003,
         };
         // The address bits below the size of BAR0 are fixed.
         let bar0 = (Card::io_len(ports) as u32).wrapping_neg();
+        let version = match abi {
+            Abi::V1_0 => [0; 4],
+            Abi::V1_1 => [abi.major(), abi.minor(), 0, 0],
+        };
 
         Self {
             reset: [0; KEPT],
@@ -149,6 +161,8 @@ impl Layout {
         ))
         .with(Field::writable(MSI + 8, [0; 4], [0xff; 4]))
         .with(Field::writable(MSI + 12, [0; 2], [0xff; 2]))
+        // The version of the ABI, which 1.0 does not tell.
+        .with(Field::read_only(ABI, version))
     }
 
     /// Adds a register. Only evaluated while compiling, where an offset out of range is an error.
@@ -179,22 +193,29 @@ impl Layout {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     ports: Ports,
+    abi: Abi,
     bytes: [u8; KEPT],
 }
 
 impl Config {
-    /// Configuration space at power-on, of a card with `ports`.
-    pub const fn new(ports: Ports) -> Self {
+    /// Configuration space at power-on, of a card with `ports` of which the guest sees `abi`.
+    pub const fn new(ports: Ports, abi: Abi) -> Self {
         // INVARIANT: All bits have their power-on value.
         Self {
             ports,
-            bytes: Layout::of(ports).reset,
+            abi,
+            bytes: Layout::of(ports, abi).reset,
         }
     }
 
     /// How many ports the card has.
     pub(super) fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// The version of what the guest sees.
+    pub(super) fn abi(&self) -> Abi {
+        self.abi
     }
 
     /// Reads from `offset` on into `out`, and returns how many bytes it read: fewer than asked at the end.
@@ -221,7 +242,7 @@ impl Config {
     ///
     /// Bytes and bits that software cannot change are taken, and have no effect.
     pub fn write(&mut self, offset: usize, data: &[u8]) -> usize {
-        let layout = Layout::of(self.ports);
+        let layout = Layout::of(self.ports, self.abi);
         for (at, data) in (offset..KEPT).zip(data.iter()) {
             if let (Some(byte), Some(writable), Some(clearable)) = (
                 self.bytes.get_mut(at),
@@ -254,7 +275,7 @@ impl Config {
         offsets: &[usize; N],
         data: &[u8; N],
     ) -> Result<(), usize> {
-        let layout = Layout::of(self.ports);
+        let layout = Layout::of(self.ports, self.abi);
         let (mut offsets, mut data) = (&offsets[..], &data[..]);
         while let ([at, offsets_left @ ..], [value, data_left @ ..]) = (offsets, data) {
             let (Some(byte), Some(writable)) = (self.bytes.get_mut(*at), layout.writable.get(*at))
@@ -310,26 +331,38 @@ mod tests {
 
     /// A register after all-ones were written to it at power-on.
     fn sized(ports: Ports, offset: usize) -> u32 {
-        let mut config = Config::new(ports);
+        let mut config = Config::new(ports, Abi::NEWEST);
         config.write(offset, &[0xff; 4]);
         word(&config, offset)
     }
 
     #[test]
     fn the_card_has_the_ids_of_qemus_cards() {
-        assert_eq!(word(&Config::new(Ports::One), 0x00), 0x0002_1b36);
-        assert_eq!(word(&Config::new(Ports::Two), 0x00), 0x0003_1b36);
-        assert_eq!(word(&Config::new(Ports::One), 0x2c), 0x1100_1af4);
+        assert_eq!(
+            word(&Config::new(Ports::One, Abi::NEWEST), 0x00),
+            0x0002_1b36
+        );
+        assert_eq!(
+            word(&Config::new(Ports::Two, Abi::NEWEST), 0x00),
+            0x0003_1b36
+        );
+        assert_eq!(
+            word(&Config::new(Ports::One, Abi::NEWEST), 0x2c),
+            0x1100_1af4
+        );
     }
 
     #[test]
     fn the_class_is_a_16550_serial_controller() {
-        assert_eq!(word(&Config::new(Ports::Two), 0x08), 0x0700_0201);
+        assert_eq!(
+            word(&Config::new(Ports::Two, Abi::NEWEST), 0x08),
+            0x0700_0201
+        );
     }
 
     #[test]
     fn the_header_is_of_type_0_and_of_one_function() {
-        assert_eq!(word(&Config::new(Ports::One), 0x0c), 0);
+        assert_eq!(word(&Config::new(Ports::One, Abi::NEWEST), 0x0c), 0);
     }
 
     #[test]
@@ -340,7 +373,7 @@ mod tests {
 
     #[test]
     fn bar0_keeps_its_address() {
-        let mut config = Config::new(Ports::One);
+        let mut config = Config::new(Ports::One, Abi::NEWEST);
         config.write(0x10, &0x0000_c0ff_u32.to_le_bytes());
         assert_eq!(word(&config, 0x10), 0x0000_c0f9);
     }
@@ -364,7 +397,7 @@ mod tests {
 
     #[test]
     fn interrupt_status_is_live_and_cannot_be_written() {
-        let mut config = Config::new(Ports::One);
+        let mut config = Config::new(Ports::One, Abi::NEWEST);
         config.write(0x06, &[0xff, 0xff]);
         let mut status = [0; 2];
         config.read(0x06, &mut status, true);
@@ -375,7 +408,7 @@ mod tests {
 
     #[test]
     fn error_bits_clear_where_1_is_written_and_only_there() {
-        let mut config = Config::new(Ports::One);
+        let mut config = Config::new(Ports::One, Abi::NEWEST);
         config.bytes[0x07] = 0xf9;
         config.write(0x06, &[0x00, 0x81]);
         assert_eq!(word(&config, 0x04) >> 16, 0x7810);
@@ -393,7 +426,7 @@ mod tests {
 
     #[test]
     fn the_one_capability_is_msi_with_64_bits_and_one_vector() {
-        let config = Config::new(Ports::One);
+        let config = Config::new(Ports::One, Abi::NEWEST);
         assert_eq!(word(&config, 0x34), 0x40);
         assert_eq!(word(&config, 0x40), 0x0080_0005);
     }
@@ -408,7 +441,7 @@ mod tests {
 
     #[test]
     fn the_last_double_word_is_there_and_nothing_after_it() {
-        let config = Config::new(Ports::One);
+        let config = Config::new(Ports::One, Abi::NEWEST);
         let mut bytes = [0xaa; 8];
         assert_eq!(config.read(0xfc, &mut bytes, false), 4);
         assert_eq!(bytes, [0, 0, 0, 0, 0xaa, 0xaa, 0xaa, 0xaa]);
@@ -418,16 +451,16 @@ mod tests {
 
     #[test]
     fn a_write_past_the_end_is_refused_and_one_across_it_cut_short() {
-        let mut config = Config::new(Ports::One);
+        let mut config = Config::new(Ports::One, Abi::NEWEST);
         assert_eq!(config.write(0xfe, &[0xff; 4]), 2);
         assert_eq!(config.write(0x100, &[0xff; 4]), 0);
         assert_eq!(config.write(usize::MAX, &[0xff; 4]), 0);
-        assert_eq!(config, Config::new(Ports::One));
+        assert_eq!(config, Config::new(Ports::One, Abi::NEWEST));
     }
 
     #[test]
     fn a_narrow_write_leaves_its_neighbours_alone() {
-        let mut config = Config::new(Ports::One);
+        let mut config = Config::new(Ports::One, Abi::NEWEST);
         config.write(0x44, &[0xff; 8]);
         config.write(0x46, &[0x12]);
         assert_eq!(word(&config, 0x44), 0xff12_fffc);
@@ -436,10 +469,41 @@ mod tests {
 
     #[test]
     fn an_unaligned_write_means_the_bytes_it_consists_of() {
-        let mut config = Config::new(Ports::One);
+        let mut config = Config::new(Ports::One, Abi::NEWEST);
         config.write(0x43, &[0xff, 0x13, 0x57, 0x9b, 0xdf, 0x24]);
         assert_eq!(word(&config, 0x40), 0x0080_0005);
         assert_eq!(word(&config, 0x44), 0xdf9b_5710);
         assert_eq!(word(&config, 0x48), 0x0000_0024);
+    }
+
+    #[test]
+    fn the_version_is_there_from_1_1_on_and_cannot_be_written() {
+        for (abi, version) in [(Abi::V1_0, [0; 4]), (Abi::V1_1, [1, 1, 0, 0])] {
+            let mut config = Config::new(Ports::Two, abi);
+            for data in [0x00, 0xff] {
+                config.write(0xf0, &[data; 4]);
+                let mut bytes = [0xaa; 8];
+                assert_eq!(config.read(0xee, &mut bytes, false), 8);
+                assert_eq!(bytes[..2], [0; 2]);
+                assert_eq!(bytes[2..6], version);
+                assert_eq!(bytes[6..], [0; 2]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_versions_differ_in_that_register_alone() {
+        for ports in [Ports::One, Ports::Two] {
+            for offset in (0..LEN).step_by(4).filter(|offset| *offset != 0xf0) {
+                for data in [0x00, 0xff] {
+                    let values = Abi::ALL.map(|abi| {
+                        let mut config = Config::new(ports, abi);
+                        config.write(offset, &[data; 4]);
+                        word(&config, offset)
+                    });
+                    assert_eq!(values[0], values[1]);
+                }
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ use super::registers::{
     LSR_OE, //
 };
 use super::transmitter::Transmitter;
+use super::PortCounters;
 use crate::migration::stream::RecordError;
 
 /// Both ends of the line of one port, and what controls them.
@@ -43,6 +44,7 @@ pub(super) struct Line {
     control: u8,
     /// There is a break on the plug.
     broken: bool,
+    pub(super) counters: PortCounters,
 }
 
 impl Line {
@@ -55,10 +57,11 @@ impl Line {
             fifo: FifoControl::CHARACTER_MODE,
             control: 0,
             broken: false,
+            counters: PortCounters::new(),
         }
     }
 
-    /// A line as it was saved, at rest: FCR, LCR, and its two ends.
+    /// A line as it was saved, at rest: FCR, LCR, and its two ends. It has counted nothing yet.
     pub(super) fn restore(
         receiver: Receiver,
         transmitter: Transmitter,
@@ -78,6 +81,7 @@ impl Line {
             fifo,
             control,
             broken: control & LCR_BREAK != 0 && !loopback,
+            counters: PortCounters::new(),
         };
         line.check_break()?;
         Ok(line)
@@ -183,7 +187,7 @@ impl Line {
         let broken = self.control & LCR_BREAK != 0 && !loopback;
         let was_broken = core::mem::replace(&mut self.broken, broken);
         if broken && !was_broken {
-            self.receiver.receive(Character::BREAK, self.fifo);
+            self.receive(Character::BREAK);
         }
         // INVARIANT: It ends when the transmitter is empty, or held by a full receiver outside of loopback mode.
         while loopback || self.receiver.has_room(self.fifo) {
@@ -191,9 +195,18 @@ impl Line {
                 break;
             };
             if !broken {
-                let character = Character::good(value & self.word_mask());
-                self.receiver.receive(character, self.fifo);
+                self.receive(Character::good(value & self.word_mask()));
+                if !loopback {
+                    self.counters.pass();
+                }
             }
+        }
+    }
+
+    /// Has the receiver take a character, and counts one if that loses one.
+    fn receive(&mut self, character: Character) {
+        if self.receiver.receive(character, self.fifo) {
+            self.counters.lose();
         }
     }
 

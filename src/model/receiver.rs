@@ -99,21 +99,23 @@ impl Receiver {
         self.characters.len() < mode.depth()
     }
 
-    /// Takes a character from the line.
+    /// Takes a character from the line, and returns whether one was lost by that.
     ///
     /// Without room that is an overrun. In FIFO mode the new character is lost; in 16450 mode it replaces the one that
     /// was not read in time (data sheet, LSR bit 1).
-    pub(super) fn receive(&mut self, character: Character, mode: FifoControl) {
-        if !self.has_room(mode) {
+    pub(super) fn receive(&mut self, character: Character, mode: FifoControl) -> bool {
+        let overrun = !self.has_room(mode);
+        if overrun {
             self.errors |= LSR_OE;
             if mode.enabled() {
-                return;
+                return true;
             }
             self.characters.clear();
         }
         // INVARIANT: There is room, checked or made above.
         self.characters.push(character);
         self.show_errors();
+        overrun
     }
 
     /// Reads RBR: takes the oldest character, or 0 when there is none.

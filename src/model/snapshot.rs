@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The card as a migration stream has it: the records CONFIG and PORT of version 1.
+//! The card as a migration stream has it: the records CONFIG and PORT, and from version 2 on COUNTERS.
 //!
-//! They hold all that a guest can change, and nothing that follows from it. `Documentation/migration-stream.rst` has
-//! them byte by byte. What is loaded is a state that accesses to a card at power-on can bring about, or it is refused.
+//! They hold all that a guest can change and what the card counts, and nothing that follows from it.
+//! `Documentation/migration-stream.rst` has them byte by byte. What is loaded is a state that accesses to a card at
+//! power-on can bring about, or it is refused.
 //!
-//! The stream of a later version differs by what [`kind`](Snapshot::kind) knows of it, and by the arms that `save` and
-//! `load` have for it.
+//! What tells the versions of the stream apart is [`has_counters`]. The bytes of version 1 stay as they are: other hosts
+//! have drivers that know no other.
 
 use super::card::{
     Card,
@@ -14,12 +15,17 @@ use super::card::{
     MAX_PORTS, //
 };
 use super::config::Config;
+use super::counters::{
+    self,
+    PortCounters, //
+};
 use super::port::{
     self,
     field,
     Port, //
 };
 use super::uart::Uart;
+use super::Abi;
 use crate::migration::stream::{
     Full,
     Kind,
@@ -33,14 +39,25 @@ use crate::migration::stream::{
     RECORD_LEN, //
 };
 
-/// The version of the stream that a card writes, and the only one that it loads.
-pub const VERSION: u16 = 1;
+use core::ops::RangeInclusive;
+
+/// The oldest version of the stream that a card writes and loads.
+pub const OLDEST: u16 = 1;
+
+/// The newest version of the stream that a card writes and loads.
+pub const NEWEST: u16 = 2;
+
+/// The versions of the stream that a card writes and loads.
+pub const VERSIONS: RangeInclusive<u16> = OLDEST..=NEWEST;
 
 /// The tag of the record with the registers of configuration space that can change. It comes first.
 pub const CONFIG: u16 = 1;
 
 /// The tag of the record with the state of one port. There is one for each port, in order.
 pub const PORT: u16 = 2;
+
+/// The tag of the record with what all ports have counted. It comes last, from version 2 on.
+pub const COUNTERS: u16 = 3;
 
 /// A register of configuration space that software can change.
 pub struct Register {
@@ -101,12 +118,25 @@ const fn offsets() -> [usize; CONFIG_LEN] {
 
 // The longest records and the end fit, so that a card can always be saved.
 const _: () = assert!(
-    RECORD_LEN + CONFIG_LEN + MAX_PORTS * (RECORD_LEN + port::MAX_LEN) + END_LEN
+    RECORD_LEN
+        + CONFIG_LEN
+        + MAX_PORTS * (RECORD_LEN + port::MAX_LEN)
+        + RECORD_LEN
+        + MAX_PORTS * counters::LEN
+        + END_LEN
         <= Outgoing::CAPACITY
 );
 
 /// Every field of the record PORT before the characters: its name, its offset and its size in bytes.
 pub const PORT_FIELDS: [(&str, usize, usize); 12] = port::FIELDS;
+
+/// Every field that the record COUNTERS has for each port: its name, its offset and its size in bytes.
+pub const COUNTERS_FIELDS: [(&str, usize, usize); 2] = counters::FIELDS;
+
+/// Whether this version of the stream has the record COUNTERS.
+const fn has_counters(version: u16) -> bool {
+    version >= 2
+}
 
 const fn register(
     name: &'static str,
@@ -129,10 +159,13 @@ const fn register(
 /// - Ports that have not arrived are in their reset state, and `arrived` is at most the number that the card has.
 pub struct Parts {
     ports: Ports,
+    abi: Abi,
     config: Option<Config>,
     uarts: [Uart; MAX_PORTS],
     /// How many ports have arrived.
     arrived: u8,
+    /// Whether the counters have arrived.
+    counted: bool,
 }
 
 /// The record that must come when so many ports have arrived.
@@ -143,11 +176,10 @@ fn port_name(arrived: u8) -> &'static str {
     }
 }
 
-/// The number of ports.
-fn count(ports: Ports) -> u8 {
-    match ports {
-        Ports::One => 1,
-        Ports::Two => 2,
+impl Parts {
+    /// Whether all ports have arrived.
+    fn has_ports(&self) -> bool {
+        usize::from(self.arrived) >= self.ports.count()
     }
 }
 
@@ -155,9 +187,11 @@ impl Snapshot for Card {
     type Parts = Parts;
 
     fn kind(version: u16, tag: u16) -> Option<Kind> {
-        let (name, longest) = match (version, tag) {
-            (VERSION, CONFIG) => ("CONFIG", CONFIG_LEN),
-            (VERSION, PORT) => ("PORT", port::MAX_LEN),
+        let (name, longest) = match tag {
+            _ if !VERSIONS.contains(&version) => return None,
+            CONFIG => ("CONFIG", CONFIG_LEN),
+            PORT => ("PORT", port::MAX_LEN),
+            COUNTERS if has_counters(version) => ("COUNTERS", MAX_PORTS * counters::LEN),
             _ => return None,
         };
         Some(Kind {
@@ -168,14 +202,20 @@ impl Snapshot for Card {
     }
 
     fn save(&self, version: u16, records: &mut Records<'_>) -> Result<(), Full> {
-        if version != VERSION {
+        if !VERSIONS.contains(&version) {
             return Err(Full);
         }
         records.put(CONFIG, MANDATORY, &self.config().save(&OFFSETS))?;
-        for (index, uart) in (0..count(self.ports())).zip(self.uarts()) {
+        let ports = self.ports().count();
+        for (index, uart) in (0_u8..).zip(self.uarts().iter().take(ports)) {
             let mut payload = [0; port::MAX_LEN];
             let len = uart.save().encode(index, &mut payload);
             records.put(PORT, MANDATORY, payload.get(..len).ok_or(Full)?)?;
+        }
+        if has_counters(version) {
+            let counters = self.uarts().each_ref().map(|uart| uart.counters().encode());
+            let counters = counters.get(..ports).ok_or(Full)?;
+            records.put(COUNTERS, MANDATORY, counters.as_flattened())?;
         }
         Ok(())
     }
@@ -183,31 +223,37 @@ impl Snapshot for Card {
     fn parts(&self) -> Parts {
         Parts {
             ports: self.ports(),
+            abi: self.abi(),
             config: None,
             uarts: [Uart::new(), Uart::new()],
             arrived: 0,
+            counted: false,
         }
     }
 
     fn load(parts: &mut Parts, _version: u16, tag: u16, payload: &[u8]) -> Result<(), RecordError> {
         match tag {
             CONFIG if parts.config.is_some() => return Err(RecordError::Duplicate),
-            CONFIG => parts.config = Some(load_config(parts.ports, payload)?),
+            CONFIG => parts.config = Some(load_config(parts.ports, parts.abi, payload)?),
             _ if parts.config.is_none() => {
                 return Err(RecordError::Order { expected: "CONFIG" });
             }
+            COUNTERS => load_counters(parts, payload)?,
             _ => load_port(parts, payload)?,
         }
         Ok(())
     }
 
     #[inline]
-    fn assemble(parts: &Parts) -> Result<Self, Missing> {
+    fn assemble(parts: &Parts, version: u16) -> Result<Self, Missing> {
         let config = parts.config.clone().ok_or(Missing { record: "CONFIG" })?;
-        if parts.arrived < count(parts.ports) {
+        if !parts.has_ports() {
             return Err(Missing {
                 record: port_name(parts.arrived),
             });
+        }
+        if has_counters(version) && !parts.counted {
+            return Err(Missing { record: "COUNTERS" });
         }
         Ok(Self::from_parts(config, parts.uarts.clone()))
     }
@@ -216,11 +262,11 @@ impl Snapshot for Card {
 /// Makes a configuration space of the registers.
 ///
 /// A register can have a value if and only if it reads it back after it was written at power-on.
-fn load_config(ports: Ports, payload: &[u8]) -> Result<Config, RecordError> {
+fn load_config(ports: Ports, abi: Abi, payload: &[u8]) -> Result<Config, RecordError> {
     let payload: &[u8; CONFIG_LEN] = payload.try_into().map_err(|_| RecordError::Length {
         expected: CONFIG_LEN,
     })?;
-    let mut config = Config::new(ports);
+    let mut config = Config::new(ports, abi);
     match config.restore(&OFFSETS, payload) {
         Ok(()) => Ok(config),
         Err(at) => Err(wrong_register(at, payload)),
@@ -254,7 +300,7 @@ fn wrong_register(wrong: usize, payload: &[u8; CONFIG_LEN]) -> RecordError {
 /// Takes in the next port.
 fn load_port(parts: &mut Parts, payload: &[u8]) -> Result<(), RecordError> {
     let (index, port) = Port::decode(payload)?;
-    if index >= count(parts.ports) {
+    if usize::from(index) >= parts.ports.count() {
         let allowed = match parts.ports {
             Ports::One => "0x0",
             Ports::Two => "0x0 or 0x1",
@@ -274,6 +320,32 @@ fn load_port(parts: &mut Parts, payload: &[u8]) -> Result<(), RecordError> {
         *slot = uart;
     }
     parts.arrived = parts.arrived.saturating_add(1);
+    Ok(())
+}
+
+/// Takes in what the ports have counted.
+fn load_counters(parts: &mut Parts, payload: &[u8]) -> Result<(), RecordError> {
+    if parts.counted {
+        return Err(RecordError::Duplicate);
+    }
+    if !parts.has_ports() {
+        return Err(RecordError::Order {
+            expected: port_name(parts.arrived),
+        });
+    }
+    let ports = parts.ports.count();
+    let expected = ports.saturating_mul(counters::LEN);
+    if payload.len() != expected {
+        return Err(RecordError::Length { expected });
+    }
+    let mut rest = payload;
+    for uart in parts.uarts.iter_mut().take(ports) {
+        if let Some((counters, later)) = rest.split_first_chunk() {
+            uart.restore_counters(PortCounters::decode(counters));
+            rest = later;
+        }
+    }
+    parts.counted = true;
     Ok(())
 }
 
@@ -301,9 +373,9 @@ mod tests {
     #[test]
     fn every_register_that_software_can_change_is_saved() {
         for ports in [Ports::One, Ports::Two] {
-            let reset = Config::new(ports);
+            let reset = Config::new(ports, Abi::NEWEST);
             for offset in 0..Card::CONFIG_LEN {
-                let mut config = Config::new(ports);
+                let mut config = Config::new(ports, Abi::NEWEST);
                 config.write(offset, &[0xff]);
                 assert!(config == reset || is_saved(offset));
                 config.write(offset, &[0x00]);
@@ -316,23 +388,23 @@ mod tests {
     fn a_configuration_space_is_made_of_what_was_saved() {
         for ports in [Ports::One, Ports::Two] {
             for byte in [0x00, 0xff, 0xa5, 0x5a] {
-                let mut config = Config::new(ports);
+                let mut config = Config::new(ports, Abi::NEWEST);
                 config.write(0, &[byte; Card::CONFIG_LEN]);
                 let payload = config.save(&OFFSETS);
-                assert!(load_config(ports, &payload) == Ok(config));
+                assert!(load_config(ports, Abi::NEWEST, &payload) == Ok(config));
             }
         }
     }
 
     #[test]
     fn a_bit_that_software_cannot_change_is_refused() {
-        let reset = Config::new(Ports::Two);
+        let reset = Config::new(Ports::Two, Abi::NEWEST);
         let payload = reset.save(&OFFSETS);
         let mut changeable = 0;
         for bit in 0..CONFIG_LEN * 8 {
             let mut payload = payload;
             payload[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(config) = load_config(Ports::Two, &payload) {
+            if let Ok(config) = load_config(Ports::Two, Abi::NEWEST, &payload) {
                 assert!(config != reset);
                 changeable += 1;
             }
@@ -341,33 +413,128 @@ mod tests {
         assert_eq!(changeable, 5 + 16 + 28 + 8 + 1 + 30 + 32 + 16);
     }
 
+    /// What the tests load as COUNTERS.
+    const COUNTED: [u8; 32] = [0x5a; 32];
+
     #[test]
     fn a_card_that_lacks_a_record_is_not_made() {
-        let card = Card::new(Ports::Two);
+        let card = Card::new(Ports::Two, Abi::NEWEST);
+        for version in VERSIONS {
+            let mut parts = card.parts();
+            let missing = |record| Err(Missing { record });
+            assert_eq!(Card::assemble(&parts, version), missing("CONFIG"));
+            let payload = card.config().save(&OFFSETS);
+            assert_eq!(Card::load(&mut parts, version, CONFIG, &payload), Ok(()));
+            for (index, record) in [(0, "PORT 0"), (1, "PORT 1")] {
+                assert_eq!(Card::assemble(&parts, version), missing(record));
+                let mut payload = [0; port::MAX_LEN];
+                let len = Uart::new().save().encode(index, &mut payload);
+                assert_eq!(
+                    Card::load(&mut parts, version, PORT, &payload[..len]),
+                    Ok(())
+                );
+            }
+            if version == NEWEST {
+                assert_eq!(Card::assemble(&parts, version), missing("COUNTERS"));
+                let counters = [0; 32];
+                assert_eq!(Card::load(&mut parts, version, COUNTERS, &counters), Ok(()));
+            }
+            assert_eq!(Card::assemble(&parts, version), Ok(card.clone()));
+        }
+    }
+
+    /// What has arrived of a card with `ports` after so many of them, all at power-on.
+    fn arrived(ports: Ports, count: u8) -> Parts {
+        let card = Card::new(ports, Abi::NEWEST);
         let mut parts = card.parts();
-        let missing = |record| Err(Missing { record });
-        assert_eq!(Card::assemble(&parts), missing("CONFIG"));
         let payload = card.config().save(&OFFSETS);
-        assert_eq!(Card::load(&mut parts, VERSION, CONFIG, &payload), Ok(()));
-        for (index, record) in [(0, "PORT 0"), (1, "PORT 1")] {
-            assert_eq!(Card::assemble(&parts), missing(record));
+        assert_eq!(Card::load(&mut parts, NEWEST, CONFIG, &payload), Ok(()));
+        for index in 0..count {
             let mut payload = [0; port::MAX_LEN];
             let len = Uart::new().save().encode(index, &mut payload);
             assert_eq!(
-                Card::load(&mut parts, VERSION, PORT, &payload[..len]),
+                Card::load(&mut parts, NEWEST, PORT, &payload[..len]),
                 Ok(())
             );
         }
-        assert_eq!(Card::assemble(&parts), Ok(card));
+        parts
     }
 
     #[test]
-    fn no_version_but_the_first_is_known() {
-        for version in [0, 2, u16::MAX] {
-            assert_eq!(Card::kind(version, CONFIG), None);
-            assert_eq!(Card::kind(version, PORT), None);
+    fn counters_come_once_after_the_last_port() {
+        let load = |parts: &mut Parts| Card::load(parts, NEWEST, COUNTERS, &COUNTED);
+        let order = |expected| Err(RecordError::Order { expected });
+        let mut parts = Card::new(Ports::Two, Abi::NEWEST).parts();
+        assert_eq!(load(&mut parts), order("CONFIG"));
+        assert_eq!(load(&mut arrived(Ports::Two, 0)), order("PORT 0"));
+        assert_eq!(load(&mut arrived(Ports::Two, 1)), order("PORT 1"));
+        let mut parts = arrived(Ports::Two, 2);
+        assert_eq!(load(&mut parts), Ok(()));
+        assert_eq!(load(&mut parts), Err(RecordError::Duplicate));
+    }
+
+    #[test]
+    fn counters_are_those_of_the_ports_that_the_card_has() {
+        for (ports, expected) in [(Ports::One, 16), (Ports::Two, 32)] {
+            let count = if expected == 16 { 1 } else { 2 };
+            for len in 0..=COUNTED.len() {
+                let mut parts = arrived(ports, count);
+                let loaded = Card::load(&mut parts, NEWEST, COUNTERS, &COUNTED[..len]);
+                let made = Card::assemble(&parts, NEWEST);
+                if len == expected {
+                    assert_eq!(loaded, Ok(()));
+                    let each = PortCounters {
+                        passed: 0x5a5a_5a5a_5a5a_5a5a,
+                        overrun: 0x5a5a_5a5a_5a5a_5a5a,
+                    };
+                    let mut left = usize::from(count);
+                    for counters in made.iter().flat_map(Card::counters) {
+                        assert_eq!(counters, each);
+                        left -= 1;
+                    }
+                    assert_eq!(left, 0);
+                } else {
+                    assert_eq!(loaded, Err(RecordError::Length { expected }));
+                    assert_eq!(made, Err(Missing { record: "COUNTERS" }));
+                }
+            }
         }
-        assert_eq!(Card::kind(VERSION, 0), None);
-        assert_eq!(Card::kind(VERSION, 3), None);
+    }
+
+    #[test]
+    fn a_card_keeps_its_own_abi() {
+        for abi in Abi::ALL {
+            let mut parts = Card::new(Ports::One, abi).parts();
+            let payload = Config::new(Ports::One, Abi::NEWEST).save(&OFFSETS);
+            assert_eq!(Card::load(&mut parts, OLDEST, CONFIG, &payload), Ok(()));
+            let mut payload = [0; port::MAX_LEN];
+            let len = Uart::new().save().encode(0, &mut payload);
+            assert_eq!(
+                Card::load(&mut parts, OLDEST, PORT, &payload[..len]),
+                Ok(())
+            );
+            assert_eq!(
+                Card::assemble(&parts, OLDEST),
+                Ok(Card::new(Ports::One, abi))
+            );
+        }
+    }
+
+    #[test]
+    fn a_version_knows_its_own_records() {
+        let known = |version, tag| Card::kind(version, tag).map(|kind| kind.name);
+        for version in VERSIONS {
+            assert_eq!(known(version, 0), None);
+            assert_eq!(known(version, CONFIG), Some("CONFIG"));
+            assert_eq!(known(version, PORT), Some("PORT"));
+            assert_eq!(known(version, 4), None);
+        }
+        assert_eq!(known(1, COUNTERS), None);
+        assert_eq!(known(2, COUNTERS), Some("COUNTERS"));
+        for version in [0, 3, u16::MAX] {
+            for tag in 0..5 {
+                assert_eq!(known(version, tag), None);
+            }
+        }
     }
 }

@@ -43,6 +43,7 @@ use super::registers::{
     IIR_NONE, //
 };
 use super::transmitter::Transmitter;
+use super::PortCounters;
 use crate::migration::stream::RecordError;
 
 /// How many bytes of I/O space a port takes.
@@ -199,6 +200,16 @@ impl Uart {
         }
         // INVARIANT: The write may have brought a character, made room for one, or taken away what held it back.
         self.line.run(self.modem.loopback());
+    }
+
+    /// What the port has counted since power-on.
+    pub fn counters(&self) -> PortCounters {
+        self.line.counters
+    }
+
+    /// Counts on from what was saved.
+    pub(super) fn restore_counters(&mut self, counters: PortCounters) {
+        self.line.counters = counters;
     }
 
     /// Whether the port asserts its interrupt, that is, whether IIR names a source.

@@ -57,8 +57,9 @@ enum Fault {
 ///
 /// A device that takes a state in carries it (`Documentation/migration-version.rst`, "No detour reaches further"): its
 /// own string must from then on name what the state needs, and it must write at least the stream version that came.
-/// Whoever gives a device features or a second stream version has to see to that. As long as a device's string names
-/// no features and one stream version, whatever is accepted has needs and a version that the string names already.
+/// Whoever gives a device features, or has it write another stream version than the newest that it loads, has to see to
+/// that. As long as a device's string names no features, and says that it writes the newest version it loads, whatever
+/// is accepted has needs and a version that the string names already.
 pub struct Incoming<S: Snapshot> {
     reader: Reader,
     mine: &'static Identity<'static>,
@@ -139,7 +140,7 @@ impl<S: Snapshot> Incoming<S> {
             return None;
         }
         self.taken = true;
-        S::assemble(&self.parts).ok()
+        S::assemble(&self.parts, self.version).ok()
     }
 
     /// Returns why the stream was refused, if it was.
@@ -204,7 +205,7 @@ impl<S: Snapshot> Incoming<S> {
                     }
                 }
                 Event::End => {
-                    S::assemble(&self.parts).map_err(Fault::Missing)?;
+                    S::assemble(&self.parts, self.version).map_err(Fault::Missing)?;
                     self.complete = true;
                 }
             }
@@ -322,7 +323,7 @@ mod tests {
             Ok(())
         }
 
-        fn assemble(_parts: &()) -> Result<Self, Missing> {
+        fn assemble(_parts: &(), _version: u16) -> Result<Self, Missing> {
             Ok(Self([None; 4]))
         }
     }

@@ -255,7 +255,7 @@ mod tests {
             Ok(())
         }
 
-        fn assemble(_parts: &()) -> Result<Self, super::super::Missing> {
+        fn assemble(_parts: &(), _version: u16) -> Result<Self, super::super::Missing> {
             Ok(Self)
         }
     }

@@ -44,12 +44,12 @@ pub trait Snapshot: Sized {
         payload: &[u8],
     ) -> Result<(), RecordError>;
 
-    /// Makes a state of what has arrived.
+    /// Makes a state of what has arrived, all of which a stream of this version has.
     ///
     /// # Errors
     ///
     /// Names the first record that is missing.
-    fn assemble(parts: &Self::Parts) -> Result<Self, Missing>;
+    fn assemble(parts: &Self::Parts, version: u16) -> Result<Self, Missing>;
 }
 
 /// What a version of the stream knows of a tag.

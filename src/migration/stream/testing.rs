@@ -143,7 +143,7 @@ impl Snapshot for Lamp {
         Ok(())
     }
 
-    fn assemble(parts: &Parts) -> Result<Self, Missing> {
+    fn assemble(parts: &Parts, _version: u16) -> Result<Self, Missing> {
         let on = parts.on.ok_or(Missing { record: "SWITCH" })?;
         Ok(Self {
             on,

@@ -316,7 +316,7 @@ impl Snapshot for Giant {
         Ok(())
     }
 
-    fn assemble(_: &()) -> Result<Self, Missing> {
+    fn assemble(_: &(), _: u16) -> Result<Self, Missing> {
         Ok(Self)
     }
 }

@@ -144,7 +144,7 @@ impl Snapshot for Board {
         }
     }
 
-    fn assemble(parts: &Self::Parts) -> Result<Self, Missing> {
+    fn assemble(parts: &Self::Parts, _: u16) -> Result<Self, Missing> {
         let missing = Missing { record: "BLOCK" };
         let mut blocks = [[0; 100]; 4];
         for (block, part) in blocks.iter_mut().zip(parts) {
