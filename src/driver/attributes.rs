@@ -5,10 +5,13 @@
 //! Both places mean the same and go by the same value: reading says what a device is, writing asks whether a device
 //! of which the string was read can be taken over here. A kind that does not migrate has the file in neither place.
 
-use super::serial::{
-    Card,
-    Serial,
-    Shared, //
+use super::{
+    refusals::Place,
+    serial::{
+        Card,
+        Serial, //
+    },
+    shared::Shared, //
 };
 use crate::{
     mdev,
@@ -29,16 +32,15 @@ impl Attribute<mdev::Type<Serial>> for MigrationVersion {
     const MODE: u16 = MODE;
 
     fn is_visible(ty: &mdev::Type<Serial>) -> bool {
-        ty.data().identity.is_some()
+        identity(ty).is_some()
     }
 
     fn show(ty: &mdev::Type<Serial>, text: &mut dyn fmt::Write) -> Result {
-        show(ty.data().identity, text)
+        show(identity(ty), text)
     }
 
     fn store(ty: &mdev::Type<Serial>, text: &[u8]) -> Result {
-        let kind = ty.data();
-        store(kind.identity, text, ty.parent_data(), kind.info.name)
+        store(identity(ty), text, ty.parent_data(), &Place(ty))
     }
 }
 
@@ -47,33 +49,48 @@ impl Attribute<Card> for MigrationVersion {
     const MODE: u16 = MODE;
 
     fn is_visible(card: &Card) -> bool {
-        card.kind.identity.is_some()
+        card.live.made.identity().is_some()
     }
 
     fn show(card: &Card, text: &mut dyn fmt::Write) -> Result {
-        show(card.kind.identity, text)
+        show(card.live.made.identity(), text)
     }
 
     fn store(card: &Card, text: &[u8]) -> Result {
-        store(card.kind.identity, text, &card.shared, card.device.name())
+        store(
+            card.live.made.identity(),
+            text,
+            &card.shared,
+            &card.device.name(),
+        )
     }
 }
 
 const NAME: &CStr = c"migration_version";
 const MODE: u16 = 0o644;
 
-/// Writes the string of a kind.
+/// What a device would say that is created from a type now.
+fn identity(ty: &mdev::Type<Serial>) -> Option<&'static Identity<'static>> {
+    ty.data().level().map(|level| &level.identity)
+}
+
+/// Writes a string.
 fn show(identity: Option<&Identity<'_>>, text: &mut dyn fmt::Write) -> Result {
     text.write_str(identity.ok_or(ENODEV)?.as_str())?;
     text.write_char('\n')?;
     Ok(())
 }
 
-/// Compares the string of a source, `text`, with that of a kind. A refusal is logged for `place`.
-fn store(identity: Option<&Identity<'_>>, text: &[u8], shared: &Shared, place: &CStr) -> Result {
+/// Compares the string of a source, `text`, with ours. A refusal is logged for `place`.
+fn store(
+    identity: Option<&Identity<'_>>,
+    text: &[u8],
+    shared: &Shared,
+    place: &dyn kernel::fmt::Display,
+) -> Result {
     let identity = identity.ok_or(ENODEV)?;
     identity.check(text).map_err(|refusal| {
-        shared.refusals.string(place, NAME, &refusal);
+        shared.refusals.string(place, &refusal);
         Error::from_errno(-refusal.class().errno())
     })
 }

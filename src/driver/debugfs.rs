@@ -30,6 +30,10 @@ impl Show for Live {
             writeln!(text, "loaded_bytes: {}", counters.loaded_bytes)?;
             writeln!(text, "loaded_chunks: {}", counters.loaded_chunks)?;
             writeln!(text, "refusals: {}", counters.refusals)?;
+            for (port, counters) in (0..).zip(state.card.counters()) {
+                writeln!(text, "port{port}_passed: {}", counters.passed)?;
+                writeln!(text, "port{port}_overrun: {}", counters.overrun)?;
+            }
             if refusal.errno.is_empty() {
                 writeln!(text, "last_refusal: none")
             } else {

@@ -40,7 +40,7 @@ impl vfio::Operations for SerialDevice {
     const MIGRATION: Option<&'static MigrationTable<Self>> = Some(MigrationTable::TABLE);
 
     fn is_migratable(this: Pin<&Self>) -> bool {
-        this.live.kind.identity.is_some()
+        this.live.made.identity().is_some()
     }
 
     fn num_regions(this: Pin<&Self>) -> u32 {
@@ -67,7 +67,7 @@ impl vfio::Operations for SerialDevice {
         match index {
             pci::CONFIG_REGION => RegionInfo::read_write(model::Card::CONFIG_LEN as u64),
             pci::BAR0_REGION => {
-                RegionInfo::read_write(model::Card::io_len(this.live.kind.ports) as u64)
+                RegionInfo::read_write(model::Card::io_len(this.live.made.kind().ports) as u64)
             }
             region::MIGRATION => region::INFO,
             _ => RegionInfo::ABSENT,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The kinds of card that the parent offers, each as one mdev type.
+//! The kinds of card that a parent offers, each as one mdev type.
 
 use crate::{
     mdev::TypeInfo,
     migver::{
         Abi,
+        Baseline,
         Description,
         Identity,
         Parameter,
@@ -13,7 +14,11 @@ use crate::{
         Stream,
         Version, //
     },
-    model::Ports, //
+    model::{
+        self,
+        snapshot::OLDEST,
+        Ports, //
+    },
 };
 
 /// A kind of card.
@@ -24,9 +29,8 @@ pub(super) struct Kind {
     pub(super) description: &'static str,
     /// The card.
     pub(super) ports: Ports,
-    /// What it says of itself, by which its state is compatible with others or not; `None` for a card that does not
-    /// migrate. The type and every device of it go by this one value, so that the type predicts the device.
-    pub(super) identity: Option<&'static Identity<'static>>,
+    /// The versions that it can be held at, the newest first; none for a card that does not migrate.
+    pub(super) levels: &'static [Level],
 }
 
 /// All kinds, in the order in which they are registered.
@@ -38,7 +42,7 @@ pub(super) static ALL: &[&Kind] = &[
         },
         description: "PCI serial card with one 16550A port in a loopback plug",
         ports: Ports::One,
-        identity: Some(&ONE_PORT),
+        levels: &ONE_PORT,
     },
     &Kind {
         info: TypeInfo {
@@ -47,7 +51,7 @@ pub(super) static ALL: &[&Kind] = &[
         },
         description: "PCI serial card with two 16550A ports, each in a loopback plug",
         ports: Ports::Two,
-        identity: Some(&TWO_PORTS),
+        levels: &TWO_PORTS,
     },
     &Kind {
         info: TypeInfo {
@@ -57,15 +61,27 @@ pub(super) static ALL: &[&Kind] = &[
         description:
             "PCI serial card with one 16550A port in a loopback plug, for hosts it need not leave",
         ports: Ports::One,
-        identity: None,
+        levels: &[],
     },
 ];
 
-/// What a card with one port says.
-static ONE_PORT: Identity<'static> = identity(&[ports(1)]);
+/// A version of a kind of card: what is guest-visible, and what is said of it.
+pub(super) struct Level {
+    pub(super) abi: model::Abi,
+    /// What the type and its devices say of themselves, by which their states are compatible with others or not. Both
+    /// go by this one value, so that the type predicts the device.
+    pub(super) identity: Identity<'static>,
+}
 
-/// What a card with two ports says.
-static TWO_PORTS: Identity<'static> = identity(&[ports(2)]);
+impl Level {
+    /// What an operator calls it by.
+    pub(super) fn baseline(&self) -> Baseline {
+        Baseline::of(self.identity.version())
+    }
+}
+
+static ONE_PORT: [Level; 4] = levels(&[ports(1)]);
+static TWO_PORTS: [Level; 4] = levels(&[ports(2)]);
 
 /// The parameter that says how many ports a card has. A guest counts them, so they must be equal.
 const fn ports(value: u64) -> Parameter<'static> {
@@ -76,24 +92,43 @@ const fn ports(value: u64) -> Parameter<'static> {
     }
 }
 
-/// Returns what a card with these parameters says. A mistake in here is one at build time.
-const fn identity(parameters: &'static [Parameter<'static>]) -> Identity<'static> {
+/// Returns the levels of a card with these parameters, the newest first.
+const fn levels(parameters: &'static [Parameter<'static>]) -> [Level; 4] {
+    use model::Abi::{V1_0, V1_1};
+    [
+        level(V1_1, 2, parameters),
+        level(V1_1, 1, parameters),
+        level(V1_0, 2, parameters),
+        level(V1_0, 1, parameters),
+    ]
+}
+
+/// Returns one level. It loads what older ones write, and nothing that is newer than itself: as a driver would that knows
+/// no newer one. So what comes here can also go on to where such a driver is.
+const fn level(abi: model::Abi, stream: u32, parameters: &'static [Parameter<'static>]) -> Level {
     let description = Description {
         vendor: "migdev",
         model: "serial",
-        abi: Abi { major: 1, minor: 1 },
+        abi: Abi {
+            major: abi.major() as u32,
+            minor: abi.minor() as u32,
+        },
         stream: Stream {
-            writes: 2,
-            oldest: 1,
-            newest: 2,
+            writes: stream,
+            oldest: OLDEST as u32,
+            newest: stream,
         },
         needs: &[],
         takes: &[],
         parameters,
         extensions: &[],
     };
+    // A mistake in here is one at build time.
     match Version::new(&description) {
-        Ok(version) => Identity::new(version),
+        Ok(version) => Level {
+            abi,
+            identity: Identity::new(version),
+        },
         Err(_) => panic!("not a valid version"),
     }
 }

@@ -7,7 +7,7 @@
 
 use super::{
     interrupts::Interrupts,
-    kinds::Kind,
+    offers::Made,
     refusals::{
         LastRefusal,
         Refusals, //
@@ -43,7 +43,8 @@ use kernel::{
 /// A card, and who uses it.
 #[pin_data]
 pub(super) struct Live {
-    pub(super) kind: &'static Kind,
+    /// What it was created as.
+    pub(super) made: Made,
     /// The name of its device.
     pub(super) name: CString,
     #[pin]
@@ -85,17 +86,15 @@ impl State {
 }
 
 impl Live {
-    /// Returns an initializer for a card of a kind, at power-on.
-    pub(super) fn new<'a>(
-        kind: &'static Kind,
-        name: &'a CStr,
-    ) -> impl PinInit<Self, Error> + use<'a> {
+    /// Returns an initializer for a card as it was made, at power-on.
+    pub(super) fn new<'a>(made: Made, name: &'a CStr) -> impl PinInit<Self, Error> + use<'a> {
+        let card = made.card();
         try_pin_init!(Self {
-            kind,
+            made,
             name: CString::try_from(name)?,
             refusals <- Refusals::new(),
             state <- new_mutex!(State {
-                card: model::Card::new(kind.ports, model::Abi::NEWEST),
+                card,
                 interrupts: Interrupts::new(),
                 migration: Migration::new(),
                 file: None,
@@ -216,13 +215,13 @@ impl Live {
 
     /// Returns memory for a transfer, or nothing when there is none.
     pub(super) fn session(&self, direction: Direction) -> Option<KBox<Session<model::Card>>> {
-        let mine = self.kind.identity?;
+        let mine = self.made.identity()?;
         let memory = KBox::new_uninit(GFP_KERNEL_ACCOUNT).ok()?;
         // A session is made where it will be: to move it would take as long as to fill it.
         Some(match direction {
             Direction::Saving => KBox::write(memory, Session::saving(mine, crc32c)),
             Direction::Loading => {
-                let fresh = model::Card::new(self.kind.ports, model::Abi::NEWEST);
+                let fresh = self.made.card();
                 KBox::write(memory, Session::loading(mine, &fresh, crc32c))
             }
         })
@@ -230,7 +229,7 @@ impl Live {
 
     /// Returns about how many bytes are to be read until the card can be left, if it were stopped now.
     pub(super) fn stop_copy_length(&self) -> usize {
-        self.kind.identity.map_or(0, |mine| {
+        self.made.identity().map_or(0, |mine| {
             self.with(|state| state.migration.stop_copy_length(mine, &state.card))
         })
     }

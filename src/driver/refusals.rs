@@ -4,8 +4,12 @@
 //!
 //! Who may write strings, or use a device, can cause any number of them; so the log takes a few at a time.
 
-use super::live::State;
+use super::{
+    live::State,
+    serial::Serial, //
+};
 use crate::{
+    mdev,
     migration,
     migver,
     ratelimit::RateLimit,
@@ -36,14 +40,19 @@ impl Refusals {
         })
     }
 
-    /// Logs why a string that was written to the file `name` of `place` was refused.
-    pub(super) fn string(&self, place: &CStr, name: &'static CStr, refusal: &migver::Refusal<'_>) {
+    /// Logs why a string that was written to the `migration_version` of `place` was refused.
+    pub(super) fn string(&self, place: &dyn kernel::fmt::Display, refusal: &migver::Refusal<'_>) {
         if !self.limit.allow(c"migdev: migration_version") {
             return;
         }
         let class = refusal.class().errno_name();
         let line = |reason: &dyn kernel::fmt::Display| {
-            pr_info!("{}: {} refused ({}): {}\n", place, name, class, reason);
+            pr_info!(
+                "{}: migration_version refused ({}): {}\n",
+                place,
+                class,
+                reason
+            );
         };
         match refusal {
             migver::Refusal::Unreadable(error) => line(&Shown(error)),
@@ -82,6 +91,23 @@ impl Refusals {
                 self.request(name, &mut state.refusal, reason.errno_name(), &reason);
             }
             _ => self.request(name, &mut state.refusal, error.errno_name(), &error),
+        }
+    }
+
+    /// Logs why what was written to the `migration_baseline` of `place` was refused.
+    pub(super) fn baseline(
+        &self,
+        place: &dyn kernel::fmt::Display,
+        errno: &'static str,
+        reason: kernel::fmt::Arguments<'_>,
+    ) {
+        if self.limit.allow(c"migdev: migration_baseline") {
+            pr_info!(
+                "{}: migration_baseline refused ({}): {}\n",
+                place,
+                errno,
+                reason
+            );
         }
     }
 
@@ -159,8 +185,18 @@ impl fmt::Display for Line {
     }
 }
 
+/// Where the files of a type are: the parent and the type, by their names.
+pub(super) struct Place<'a>(pub(super) &'a mdev::Type<Serial>);
+
+impl kernel::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        let (parent, ty) = (self.0.parent().name(), self.0.name());
+        f.write_fmt(fmt!("{}/{}", parent, ty))
+    }
+}
+
 /// What can be shown, for the kernel's log, which formats by a trait of its own.
-struct Shown<T>(T);
+pub(super) struct Shown<T>(pub(super) T);
 
 impl<T: fmt::Display> kernel::fmt::Display for Shown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,21 +4,16 @@
 
 use super::{
     attributes::MigrationVersion,
+    baseline,
     debugfs::observe,
     device::SerialDevice,
-    instances::{
-        Claim,
-        Instances, //
-    },
-    kinds::Kind,
+    instances::Claim,
     live::Live,
-    refusals::Refusals, //
+    offers::Offer,
+    shared::Shared, //
 };
 use crate::{
-    debugfs::{
-        Directory,
-        Observed, //
-    },
+    debugfs::Observed,
     mdev, //
 };
 use core::fmt;
@@ -31,31 +26,11 @@ use kernel::{
     },
 };
 
-/// What the devices of a parent share.
-pub(super) struct Shared {
-    instances: Arc<Instances>,
-    /// Of strings that were written into files of types and devices.
-    pub(super) refusals: Arc<Refusals>,
-    debugfs: Arc<Directory>,
-}
-
-impl Shared {
-    /// Returns what a parent without devices has.
-    pub(super) fn new(instances: Arc<Instances>) -> Result<Self> {
-        Ok(Self {
-            instances,
-            refusals: Arc::pin_init(Refusals::new(), GFP_KERNEL)?,
-            debugfs: Arc::new(Directory::new(c"migdev"), GFP_KERNEL)?,
-        })
-    }
-}
-
 /// A card that exists.
 pub(super) struct Card {
     _debugfs: Option<Observed<Live>>,
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     _claim: Claim,
-    pub(super) kind: &'static Kind,
     pub(super) device: ARef<device::Device>,
     pub(super) shared: Arc<Shared>,
 }
@@ -65,29 +40,32 @@ pub(super) struct Serial;
 
 impl mdev::Driver for Serial {
     type ParentData = Arc<Shared>;
-    type TypeData = &'static Kind;
+    type TypeData = Arc<Offer>;
     type Data = Card;
     type Vfio = SerialDevice;
 
     const NAME: &'static CStr = c"migdev";
     const DEVICE_API: &'static CStr = c"vfio-pci";
-    const TYPE_ATTRIBUTES: &'static [mdev::TypeAttribute<Self>] =
-        &[mdev::TypeAttribute::new::<MigrationVersion>()];
+    const TYPE_ATTRIBUTES: &'static [mdev::TypeAttribute<Self>] = &[
+        mdev::TypeAttribute::new::<MigrationVersion>(),
+        mdev::TypeAttribute::new::<baseline::Present>(),
+        mdev::TypeAttribute::new::<baseline::Supported>(),
+    ];
     const DEVICE_ATTRIBUTES: &'static [mdev::DeviceAttribute<Self>] =
         &[mdev::DeviceAttribute::new::<MigrationVersion>()];
 
     fn probe(device: &mdev::Device<Self>) -> impl PinInit<Card, Error> {
-        let kind = *device.ty().data();
+        let offer = device.ty().data();
         let shared = device.ty().parent_data();
         let name = device.as_ref().name();
 
         try_init!(Card {
             _claim: shared.instances.claim()?,
-            live: Arc::pin_init(Live::new(kind, name), GFP_KERNEL)?,
-            _debugfs: kind
-                .identity
+            live: Arc::pin_init(Live::new(offer.make(), name), GFP_KERNEL)?,
+            _debugfs: live
+                .made
+                .identity()
                 .map(|_| observe(shared.debugfs.clone(), live.clone())),
-            kind,
             device: device.as_ref().into(),
             shared: shared.clone(),
         })
@@ -103,7 +81,10 @@ impl mdev::Driver for Serial {
     }
 
     fn description(ty: &mdev::Type<Self>, text: &mut dyn fmt::Write) -> Result {
-        text.write_str(ty.data().description)?;
+        text.write_str(ty.data().kind.description)?;
+        if let Some((major, minor)) = ty.parent_data().revision {
+            write!(text, ", on a card of revision {major}.{minor}")?;
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@
 //! device and binds it to the driver; writing `1` into the device's `remove` file ends it.
 //!
 //! - `driver` holds the driver trait and its C callbacks,
-//! - `parent` the parent and the device it consists of,
+//! - `parent` what makes a device a parent,
 //! - `ty` the types,
 //! - `device` the mediated devices,
 //! - `attributes` the files that a driver adds to the sysfs directories of types and devices.
@@ -33,7 +33,10 @@ pub use self::{
         Driver,
         DriverRegistration, //
     },
-    parent::Parent,
+    parent::{
+        Parent,
+        ParentDevice, //
+    },
     ty::{
         Type,
         TypeInfo, //

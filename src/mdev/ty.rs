@@ -3,13 +3,14 @@
 //! The types of mediated devices that a parent offers.
 
 use super::{
-    parent::Parent,
+    parent,
     Driver, //
 };
 use crate::bindings as c;
 use kernel::{
     bindings,
     container_of,
+    device,
     prelude::*,
     types::Opaque, //
 };
@@ -23,12 +24,12 @@ pub struct TypeInfo {
     pub pretty_name: &'static CStr,
 }
 
-/// A type of mediated device under a [`Parent`].
+/// A type of mediated device under a [`Parent`](super::Parent).
 ///
 /// # Invariants
 ///
 /// - `raw` is at offset 0, so that a `struct mdev_type` can be told from its address alone.
-/// - Once the parent is registered, `raw.parent` points to the `mdev_parent` inside a [`Parent<T>`].
+/// - Once the parent is registered, `raw.parent` points to the `mdev_parent` inside a parent of `T`.
 #[repr(C)]
 pub struct Type<T: Driver> {
     raw: Opaque<c::mdev_type>,
@@ -59,6 +60,32 @@ impl<T: Driver> Type<T> {
         self.raw.get()
     }
 
+    /// Takes a reference to the type, which must be registered.
+    pub(super) fn get(&self) {
+        // SAFETY: The registration has a reference.
+        unsafe { bindings::kobject_get(self.kobject()) };
+    }
+
+    /// Gives up the reference that [`Self::get`] took.
+    pub(super) fn put(&self) {
+        // SAFETY: There is this reference.
+        unsafe { bindings::kobject_put(self.kobject()) };
+    }
+
+    /// Waits for the release of a type whose last reference is gone. It is over already, unless the kernel was
+    /// configured to find those who rely on that.
+    pub(super) fn finish_release(&self) {
+        #[cfg(CONFIG_DEBUG_KOBJECT_RELEASE)]
+        {
+            let kobj = self.kobject();
+            // SAFETY: The memory is that of a kobject, and nobody else uses it but the release.
+            if unsafe { (*kobj).state_initialized() } != 0 {
+                // SAFETY: Giving up the last reference initialised the work.
+                unsafe { bindings::flush_delayed_work(&raw mut (*kobj).release) };
+            }
+        }
+    }
+
     /// Returns the directory of the type.
     pub(super) fn kobject(&self) -> *mut bindings::kobject {
         // SAFETY: `raw` is valid; only an address inside it is taken.
@@ -87,6 +114,20 @@ impl<T: Driver> Type<T> {
         unsafe { Self::from_raw(raw) }
     }
 
+    /// Returns the name of the directory of the type.
+    pub fn name(&self) -> &CStr {
+        // SAFETY: References to types are only given out while they are registered; so there is a name, and it does
+        // not change.
+        unsafe { CStr::from_char_ptr((*self.kobject()).name) }
+    }
+
+    /// Returns the device of the parent that offers this type.
+    pub fn parent(&self) -> &device::Device {
+        // SAFETY: References to types are only given out while the parent is registered. Its device is registered for
+        // longer.
+        unsafe { device::Device::from_raw((*(*self.as_raw()).parent).dev) }
+    }
+
     /// Returns the driver's data of this type.
     pub fn data(&self) -> &T::TypeData {
         &self.data
@@ -97,7 +138,7 @@ impl<T: Driver> Type<T> {
         // SAFETY: References to types are only given out while the parent is registered, and the field does not
         // change meanwhile.
         let raw = unsafe { (*self.as_raw()).parent };
-        // SAFETY: By the type invariant `raw` is inside a `Parent<T>`, which outlives its types.
-        unsafe { Parent::<T>::from_raw(raw) }.data()
+        // SAFETY: By the type invariant `raw` is inside a parent of `T`, which outlives its types.
+        unsafe { parent::from_raw::<T>(raw) }.data()
     }
 }

@@ -16,7 +16,10 @@ use super::{
     RegionInfo,
     SharedPage, //
 };
-use crate::bindings as c;
+use crate::{
+    bindings as c,
+    device::as_raw, //
+};
 use core::{
     alloc::Layout,
     mem::{
@@ -167,7 +170,7 @@ impl<T: Operations> Device<T> {
         // SAFETY: The size is that of a structure with a `vfio_device` at its start. The table is static. The parent
         // is valid, and kept by a reference from below on; until then by the caller.
         let raw = from_err_ptr(unsafe {
-            c::_vfio_alloc_device(size, parent_raw(parent), VTable::<T>::UNINITIALISED)
+            c::_vfio_alloc_device(size, as_raw(parent), VTable::<T>::UNINITIALISED)
         })?;
         let this = NonNull::new(raw.cast::<Self>()).ok_or(ENOMEM)?;
 
@@ -252,12 +255,6 @@ impl<T: Operations> Device<T> {
         // SAFETY: By the type invariant it is initialised; by the requirement nobody uses it after this.
         unsafe { core::ptr::drop_in_place(&raw mut (*this).inner) };
     }
-}
-
-/// Returns the C device.
-fn parent_raw(device: &device::Device) -> *mut bindings::device {
-    // `device::Device` is a transparent wrapper of an `Opaque<bindings::device>`.
-    Opaque::cast_into(core::ptr::from_ref(device).cast())
 }
 
 // SAFETY: The references are those of the `struct device` inside; the core frees the whole when it is released.
