@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The serial card, moved by one version of the protocol to a card that speaks the other, and back.
+//! The serial card, moved by one version of the protocol to a card that speaks the other, and back; in every version of
+//! the stream, which has nothing to do with that of the protocol.
 
 mod migration_support;
 mod stream_support;
@@ -15,7 +16,10 @@ use migdev_migration::{
     Session,
     State, //
 };
-use migdev_model::Card;
+use migdev_model::{
+    Abi,
+    Card, //
+};
 use migration_support::{
     Memory,
     DATA_OFFSET_FIELD,
@@ -25,34 +29,39 @@ use migration_support::{
 };
 use proptest::prelude::*;
 use stream_support::{
+    as_of,
     checksum,
     identity,
-    save,
-    string, //
+    save_as,
+    string_of, //
 };
 use support::{
     any_card,
+    any_version,
     cases, //
 };
 
 /// A card and its machine.
 struct Host {
     card: Card,
+    /// The version of the stream that it writes.
+    version: u16,
     machine: Migration<Card, Box<Session<Card>>>,
     window: Memory,
 }
 
 impl Host {
-    fn new(card: Card) -> Self {
+    fn new(card: Card, version: u16) -> Self {
         Self {
             card,
+            version,
             machine: Migration::new(),
             window: Memory(RefCell::new(vec![0; DATA_SIZE])),
         }
     }
 
     fn write(&mut self, (offset, _): (u64, usize), bytes: &[u8]) {
-        let room = room(&self.card);
+        let room = room(&self.card, self.version);
         self.machine
             .region_write(&mut self.card, &self.window, offset, bytes, room)
             .unwrap();
@@ -92,7 +101,7 @@ impl Host {
     }
 
     fn open(&mut self, to: State) -> Option<u64> {
-        let room = room(&self.card);
+        let room = room(&self.card, self.version);
         let opened = self.machine.set_state(&self.card, to, room).unwrap();
         opened.map(|opened| opened.id)
     }
@@ -122,10 +131,10 @@ impl Host {
 }
 
 /// Memory for a session of this card.
-fn room(card: &Card) -> impl FnOnce(Direction) -> Option<Box<Session<Card>>> {
+fn room(card: &Card, version: u16) -> impl FnOnce(Direction) -> Option<Box<Session<Card>>> {
     let card = card.clone();
     move |direction| {
-        let mine = identity(string(card.ports()));
+        let mine = identity(string_of(version, card.ports()));
         Some(Box::new(match direction {
             Direction::Saving => Session::saving(mine, checksum),
             Direction::Loading => Session::loading(mine, &card, checksum),
@@ -137,11 +146,12 @@ proptest! {
     #![proptest_config(cases(200))]
 
     #[test]
-    fn a_card_goes_from_version_1_to_version_2_and_back(card in any_card()) {
-        let mut old = Host::new(card.clone());
-        let mut new = Host::new(Card::new(card.ports()));
+    fn a_card_goes_from_version_1_to_version_2_and_back(card in any_card(), version in any_version()) {
+        let mut old = Host::new(card.clone(), version);
+        let mut new = Host::new(Card::new(card.ports(), Abi::NEWEST), version);
+        let card = as_of(version, &card);
         let there = old.save_by_region();
-        prop_assert_eq!(&there, &save(&card));
+        prop_assert_eq!(&there, &save_as(version, &card));
         new.load_by_file(&there);
         prop_assert_eq!(&new.card, &card);
 
@@ -151,5 +161,21 @@ proptest! {
         old.load_by_region(&back);
         prop_assert_eq!(&old.card, &card);
         prop_assert!(old.machine.is_running());
+    }
+
+    #[test]
+    fn a_card_goes_from_where_it_was_held_to_where_it_is_not(card in any_card(), by_file in any::<bool>()) {
+        let mut held = Host::new(card.clone(), 1);
+        let mut newest = Host::new(Card::new(card.ports(), Abi::NEWEST), 2);
+        if by_file {
+            let stream = held.save_by_file();
+            newest.load_by_region(&stream);
+        } else {
+            let stream = held.save_by_region();
+            newest.load_by_file(&stream);
+        }
+        let card = as_of(1, &card);
+        prop_assert_eq!(&newest.card, &card);
+        prop_assert_eq!(newest.save_by_file(), save_as(2, &card));
     }
 }

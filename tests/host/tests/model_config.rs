@@ -5,6 +5,7 @@
 mod support;
 
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -12,6 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use support::{
     access,
+    any_abi,
     any_ports,
     cases,
     config_read,
@@ -20,7 +22,7 @@ use support::{
 };
 
 /// Double words that are not read-only zero: offset, what is fixed, and what software may write.
-fn registers(ports: Ports) -> Vec<(usize, u32, u32)> {
+fn registers(ports: Ports, abi: Abi) -> Vec<(usize, u32, u32)> {
     let (id, address) = match ports {
         Ports::One => (0x0002_1b36, 0xffff_fff8),
         Ports::Two => (0x0003_1b36, 0xffff_fff0),
@@ -38,12 +40,13 @@ fn registers(ports: Ports) -> Vec<(usize, u32, u32)> {
         (0x44, 0, 0xffff_fffc),
         (0x48, 0, 0xffff_ffff),
         (0x4c, 0, 0x0000_ffff),
+        (0xf0, if abi == Abi::V1_0 { 0 } else { 0x0000_0101 }, 0),
     ]
 }
 
 /// A byte of configuration space: what is fixed in it, and what software may write.
-fn byte(ports: Ports, offset: usize) -> (u8, u8) {
-    registers(ports)
+fn byte(ports: Ports, abi: Abi, offset: usize) -> (u8, u8) {
+    registers(ports, abi)
         .into_iter()
         .find(|register| register.0 == offset / 4 * 4)
         .map_or((0, 0), |(_, fixed, writable)| {
@@ -58,9 +61,10 @@ proptest! {
     #[test]
     fn every_bit_is_fixed_or_what_was_last_written(
         ports in any_ports(),
+        abi in any_abi(),
         accesses in vec(access(), 0..60),
     ) {
-        let mut card = Card::new(ports);
+        let mut card = Card::new(ports, abi);
         let mut written = [0; 256];
         for access in &accesses {
             access.apply(&mut card);
@@ -74,7 +78,7 @@ proptest! {
         }
         let interrupt = (0..Card::io_len(ports) / 8).any(|port| peek(&card, port * 8 + 2) & 1 == 0);
         for (offset, value) in config_read(&mut card, 0, 256).into_iter().enumerate() {
-            let (fixed, writable) = byte(ports, offset);
+            let (fixed, writable) = byte(ports, abi, offset);
             let live = if offset == 0x06 && interrupt { 0x08 } else { 0 };
             prop_assert_eq!(value, fixed | written[offset] & writable | live, "at {:#x}", offset);
         }
@@ -82,7 +86,7 @@ proptest! {
 
     #[test]
     fn each_bar_tells_its_size(ports in any_ports(), address in any::<u32>()) {
-        let mut card = Card::new(ports);
+        let mut card = Card::new(ports, Abi::NEWEST);
         for bar in 0..6 {
             let size = if bar == 0 { Card::io_len(ports) as u32 } else { 0 };
             card.config_write(0x10 + 4 * bar, &[0xff; 4]);
@@ -103,9 +107,11 @@ proptest! {
 
 #[test]
 fn the_list_of_capabilities_is_one_msi() {
-    let mut card = Card::new(Ports::One);
-    assert_ne!(config_read(&mut card, 0x06, 1)[0] & 0x10, 0);
-    let at = usize::from(config_read(&mut card, 0x34, 1)[0]);
-    assert!(at >= 0x40 && at % 4 == 0);
-    assert_eq!(config_read(&mut card, at, 2), [0x05, 0x00]);
+    for abi in Abi::ALL {
+        let mut card = Card::new(Ports::One, abi);
+        assert_ne!(config_read(&mut card, 0x06, 1)[0] & 0x10, 0);
+        let at = usize::from(config_read(&mut card, 0x34, 1)[0]);
+        assert!(at >= 0x40 && at % 4 == 0);
+        assert_eq!(config_read(&mut card, at, 2), [0x05, 0x00]);
+    }
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -37,7 +38,7 @@ proptest! {
 
     #[test]
     fn a_port_reads_as_the_reference_has_it(accesses in vec(register_access(), 0..250)) {
-        let mut card = Card::new(Ports::One);
+        let mut card = Card::new(Ports::One, Abi::NEWEST);
         let mut port = Port::default();
         for (step, (register, value)) in accesses.iter().enumerate() {
             match value {
@@ -54,6 +55,8 @@ proptest! {
                 }
             }
             prop_assert_eq!(card.pending(), port.pending(), "at step {}", step);
+            let counters: Vec<_> = card.counters().map(|counters| [counters.passed, counters.overrun]).collect();
+            prop_assert_eq!(counters, [port.counters()], "at step {}", step);
         }
     }
 }
@@ -66,7 +69,7 @@ proptest! {
         ports in any_ports(),
         accesses in vec(access(), 0..80),
     ) {
-        let mut card = Card::new(ports);
+        let mut card = Card::new(ports, Abi::NEWEST);
         for access in &accesses {
             access.apply(&mut card);
             let pending = (0..Card::io_len(ports) / 8).any(|port| peek(&card, port * 8 + 2) & 1 == 0);

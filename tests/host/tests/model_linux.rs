@@ -8,6 +8,7 @@
 mod support;
 
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -35,7 +36,7 @@ impl Port<'_> {
 /// Does `check` with every port of either card, at power-on.
 fn with_every_port(check: impl Fn(&mut Port<'_>)) {
     for ports in [Ports::One, Ports::Two] {
-        let mut card = Card::new(ports);
+        let mut card = Card::new(ports, Abi::NEWEST);
         for base in (0..Card::io_len(ports)).step_by(8) {
             check(&mut Port {
                 card: &mut card,
@@ -48,7 +49,7 @@ fn with_every_port(check: impl Fn(&mut Port<'_>)) {
 #[test]
 fn serial_pci_guess_board_takes_the_card_with_all_its_ports() {
     for (ports, count) in [(Ports::One, 1), (Ports::Two, 2)] {
-        let mut card = Card::new(ports);
+        let mut card = Card::new(ports, Abi::NEWEST);
         let class = config_read(&mut card, 0x09, 3);
         assert_eq!(class[2], 0x07);
         assert_eq!(class[1], 0x00);

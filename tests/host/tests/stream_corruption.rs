@@ -7,6 +7,7 @@ mod support;
 
 use migdev_migration::stream::MAX_STREAM;
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -16,10 +17,12 @@ use proptest::{
     sample::Index, //
 };
 use stream_support::{
+    as_of,
     full_card,
     load,
     load_pieces,
     save,
+    save_as,
     sealed,
     string,
     Outcome,
@@ -28,31 +31,39 @@ use stream_support::{
     EBADMSG,
     EFBIG,
     EINVAL,
-    MANDATORY, //
+    MANDATORY,
+    VERSIONS, //
 };
 use support::{
     any_card,
+    any_version,
     cases, //
 };
 
-/// Streams of both kinds of card, with nothing and with everything in the FIFOs.
+/// Streams of both kinds of card, with nothing and with everything in the FIFOs, in every version.
 fn samples() -> Vec<(Ports, Vec<u8>)> {
-    [Ports::One, Ports::Two]
-        .into_iter()
-        .flat_map(|ports| [(ports, Card::new(ports)), (ports, full_card(ports))])
-        .map(|(ports, card)| (ports, save(&card)))
-        .collect()
+    let mut samples = Vec::new();
+    for ports in [Ports::One, Ports::Two] {
+        for card in [Card::new(ports, Abi::NEWEST), full_card(ports)] {
+            samples.extend(VERSIONS.map(|version| (ports, save_as(version, &card))));
+        }
+    }
+    samples
 }
 
-/// Puts a record in at each place of a stream, and loads each.
-fn with_record_anywhere(record: &Record) -> impl Iterator<Item = (Card, Outcome)> + '_ {
-    let card = full_card(Ports::Two);
-    let plain = Plain::of(&card);
-    (0..=plain.records.len()).map(move |place| {
-        let mut plain = plain.clone();
-        plain.records.insert(place, record.clone());
-        (card.clone(), load(Ports::Two, &plain.write()))
-    })
+/// Puts a record in at each place of a stream of every version, and loads each.
+fn with_record_anywhere(record: &Record) -> Vec<(Card, Outcome)> {
+    let mut loaded = Vec::new();
+    for version in VERSIONS {
+        let card = full_card(Ports::Two);
+        let plain = Plain::of_version(version, &card);
+        for place in 0..=plain.records.len() {
+            let mut plain = plain.clone();
+            plain.records.insert(place, record.clone());
+            loaded.push((as_of(version, &card), load(Ports::Two, &plain.write())));
+        }
+    }
+    loaded
 }
 
 #[test]
@@ -118,7 +129,13 @@ fn no_byte_can_be_lost_or_doubled() {
 
 #[test]
 fn records_come_once_and_in_order() {
-    let plain = Plain::of(&full_card(Ports::Two));
+    for version in VERSIONS {
+        records_of_a_version_come_once_and_in_order(version);
+    }
+}
+
+fn records_of_a_version_come_once_and_in_order(version: u16) {
+    let plain = Plain::of_version(version, &full_card(Ports::Two));
     let count = plain.records.len();
     for left in 0..count {
         let mut removed = plain.clone();
@@ -162,18 +179,18 @@ fn a_stream_may_be_as_long_as_the_limit_and_no_longer() {
     let card = full_card(Ports::One);
     let mut plain = Plain::of(&card);
     let length = MAX_STREAM - save(&card).len() - 8;
-    plain.records.push(Record::new(3, 0, &vec![0; length]));
+    plain.records.push(Record::new(7, 0, &vec![0; length]));
     assert_eq!(plain.write().len(), MAX_STREAM);
     assert_eq!(load(Ports::One, &plain.write()).card(), card);
 
-    plain.records[2].payload.push(0);
+    plain.payload(7).push(0);
     assert_eq!(load(Ports::One, &plain.write()).refusal().0, EFBIG);
 }
 
 #[test]
 fn a_stream_of_ever_more_records_ends_at_the_limit() {
     let mut plain = Plain::of(&full_card(Ports::One));
-    plain.records.extend(vec![Record::new(3, 0, b""); 10_000]);
+    plain.records.extend(vec![Record::new(7, 0, b""); 10_000]);
     let bytes = plain.write();
     let (errno, _) = load(Ports::One, &bytes).refusal();
     assert_eq!(errno, EFBIG);
@@ -183,9 +200,9 @@ fn a_stream_of_ever_more_records_ends_at_the_limit() {
 #[test]
 fn a_length_that_promises_too_much_is_refused_before_it_comes() {
     for length in [65_536, u32::MAX / 2, u32::MAX] {
-        let mut bytes = save(&Card::new(Ports::One));
+        let mut bytes = save(&Card::new(Ports::One, Abi::NEWEST));
         bytes.truncate(89);
-        bytes.extend([3, 0, 0, 0]);
+        bytes.extend([7, 0, 0, 0]);
         bytes.extend(length.to_le_bytes());
         assert_eq!(load(Ports::One, &bytes).refusal().0, EFBIG);
     }
@@ -196,6 +213,11 @@ fn what_comes_after_the_end_makes_a_complete_stream_a_refused_one() {
     let card = full_card(Ports::One);
     let bytes = save(&card);
     assert_eq!(load(Ports::One, &bytes).card(), card);
+    // Not even the first version after the second, or the other way round.
+    for (one, other) in [(1, 2), (2, 1)] {
+        let both = [one, other].map(|version| save_as(version, &card)).concat();
+        assert_eq!(load(Ports::One, &both).refusal().0, EINVAL);
+    }
     let twice = [&bytes[..], &bytes[..]];
     assert_eq!(load(Ports::One, &twice.concat()).refusal().0, EINVAL);
 }
@@ -217,10 +239,11 @@ proptest! {
     #[test]
     fn damage_makes_no_card(
         card in any_card(),
+        version in any_version(),
         at in any::<Index>(),
         damage in any::<[u8; 4]>().prop_filter("damage changes something", |damage| *damage != [0; 4]),
     ) {
-        let mut bytes = save(&card);
+        let mut bytes = save_as(version, &card);
         let at = at.index(bytes.len() - 4);
         for (byte, damage) in bytes[at..].iter_mut().zip(damage) {
             *byte ^= damage;
@@ -232,11 +255,12 @@ proptest! {
     #[test]
     fn what_becomes_of_a_stream_does_not_depend_on_its_pieces(
         card in any_card(),
+        version in any_version(),
         changes in vec((any::<Index>(), any::<u8>()), 0..3),
         size in 1..80_usize,
         right in any::<bool>(),
     ) {
-        let mut bytes = save(&card);
+        let mut bytes = save_as(version, &card);
         for (at, value) in &changes {
             *at.get_mut(&mut bytes) = *value;
         }
@@ -255,8 +279,12 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_at_all_bring_the_reader_down(bytes in vec(any::<u8>(), 0..400), keep in 0..110_usize) {
-        let mut stream = save(&Card::new(Ports::One));
+    fn no_bytes_at_all_bring_the_reader_down(
+        bytes in vec(any::<u8>(), 0..400),
+        version in any_version(),
+        keep in 0..110_usize,
+    ) {
+        let mut stream = save_as(version, &Card::new(Ports::One, Abi::NEWEST));
         stream.truncate(keep);
         stream.extend(&bytes);
         prop_assert!(!matches!(load(Ports::One, &stream), Outcome::Loaded(_)));

@@ -22,18 +22,25 @@ use migdev_migration::stream::{
 use migdev_model::{
     snapshot::{
         CONFIG,
+        COUNTERS,
+        COUNTERS_FIELDS,
+        NEWEST,
+        OLDEST,
         PORT,
         PORT_FIELDS,
         REGISTERS,
-        VERSION, //
+        VERSIONS, //
     },
+    Abi,
     Card,
     Ports, //
 };
 use stream_support::{
+    as_of,
     checksum,
     load,
-    save,
+    save_as,
+    string_of,
     Plain, //
 };
 
@@ -128,12 +135,35 @@ fn the_head_has_the_fields_of_the_table() {
     let magic = MAGIC.map(|byte| format!("{byte:02x}")).join(" ");
     assert_eq!(table(&document(), "head")[0][3], format!("``{magic}``"));
 
-    let bytes = save(&Card::new(Ports::One));
-    let plain = Plain::read(&bytes);
-    assert_eq!(bytes[..8], MAGIC);
-    assert_eq!(bytes[8..10], VERSION.to_le_bytes());
-    assert_eq!(bytes[10..12], (plain.string.len() as u16).to_le_bytes());
-    assert_eq!(bytes[12..HEAD_LEN], [0; 4]);
+    let what = &table(&document(), "head")[1][3];
+    assert_eq!(
+        what,
+        &format!("the version of the stream: {OLDEST} or {NEWEST}")
+    );
+
+    for version in VERSIONS {
+        let bytes = save_as(version, &Card::new(Ports::One, Abi::NEWEST));
+        let plain = Plain::read(&bytes);
+        assert_eq!(bytes[..8], MAGIC);
+        assert_eq!(bytes[8..10], version.to_le_bytes());
+        assert_eq!(bytes[10..12], (plain.string.len() as u16).to_le_bytes());
+        assert_eq!(bytes[12..HEAD_LEN], [0; 4]);
+    }
+}
+
+#[test]
+fn the_versions_are_those_of_the_code() {
+    let listed: Vec<_> = table(&document(), "versions")
+        .into_iter()
+        .map(|row| row[0].parse::<u16>().expect("a number"))
+        .collect();
+    assert_eq!(listed, VERSIONS.collect::<Vec<_>>());
+    for version in VERSIONS {
+        let string = string_of(version, Ports::One);
+        let (_, stream) = string.split_once(",stream=").expect(string);
+        let (stream, _) = stream.split_once(',').expect(string);
+        assert!(document().contains(&format!("``stream={stream}``")));
+    }
 }
 
 #[test]
@@ -151,18 +181,26 @@ fn records_have_the_fields_of_the_table() {
 fn the_tags_are_those_that_the_card_knows() {
     let config: usize = REGISTERS.iter().map(|register| register.len).sum();
     let port: usize = PORT_FIELDS.iter().map(|field| field.2).sum();
+    let counters: usize = COUNTERS_FIELDS.iter().map(|field| field.2).sum();
     let mut expected = Vec::new();
     for tag in 0..=u16::MAX {
         let lengths = match tag {
             CONFIG => config.to_string(),
             PORT => format!("{port}-{}", port + 16 * 3),
+            COUNTERS => format!("{counters} or {}", 2 * counters),
             _ => String::new(),
         };
-        if let Some(kind) = Card::kind(VERSION, tag) {
+        let known: Vec<_> = VERSIONS
+            .filter_map(|version| Some((version, Card::kind(version, tag)?)))
+            .collect();
+        if let [(since, kind), later @ ..] = &known[..] {
             assert!(lengths.ends_with(&kind.longest.to_string()));
+            assert!(later.iter().all(|(_, later)| later == kind));
+            assert_eq!(known.len(), usize::from(NEWEST + 1 - since));
             expected.push([
                 format!("{tag:#06x}"),
                 kind.name.into(),
+                since.to_string(),
                 format!("{:#x}", kind.flags),
                 lengths,
             ]);
@@ -172,10 +210,11 @@ fn the_tags_are_those_that_the_card_knows() {
     expected.push([
         format!("{END:#06x}"),
         "END".into(),
+        OLDEST.to_string(),
         format!("{MANDATORY:#x}"),
         end,
     ]);
-    assert_eq!(columns(&document(), "tags", 4), expected);
+    assert_eq!(columns(&document(), "tags", 5), expected);
 }
 
 #[test]
@@ -196,21 +235,31 @@ fn config_has_the_fields_of_the_table() {
     assert_eq!(table(&document(), "config"), expected);
 }
 
-#[test]
-fn port_has_the_fields_of_the_table() {
+/// Compares fields that follow one another with a table.
+fn has_the_fields(fields: &[(&str, usize, usize)], name: &str) {
     let mut at = 0;
     let mut expected = Vec::new();
-    for (name, offset, size) in PORT_FIELDS {
-        assert_eq!(offset, at);
-        expected.push(row(&[&offset, &size, &name]));
+    for (name, offset, size) in fields {
+        assert_eq!(*offset, at);
+        expected.push(row(&[offset, size, name]));
         at += size;
     }
-    assert_eq!(columns(&document(), "port", 3), expected);
+    assert_eq!(columns(&document(), name, 3), expected);
+}
+
+#[test]
+fn port_has_the_fields_of_the_table() {
+    has_the_fields(&PORT_FIELDS, "port");
+}
+
+#[test]
+fn counters_has_the_fields_of_the_table() {
+    has_the_fields(&COUNTERS_FIELDS, "counters");
 }
 
 /// The card of the example.
 fn example() -> Card {
-    let mut card = Card::new(Ports::One);
+    let mut card = Card::new(Ports::One, Abi::NEWEST);
     card.config_write(0x04, &0x0405_u16.to_le_bytes());
     card.config_write(0x10, &0xc040_u32.to_le_bytes());
     card.config_write(0x3c, &[11]);
@@ -257,6 +306,12 @@ fn dump(bytes: &[u8]) -> String {
             }
             continue;
         }
+        if record.tag == COUNTERS {
+            for (name, _, size) in COUNTERS_FIELDS {
+                fields.push((size, name.into()));
+            }
+            continue;
+        }
         for (name, _, size) in PORT_FIELDS {
             fields.push((size, name.into()));
         }
@@ -285,18 +340,23 @@ fn dump(bytes: &[u8]) -> String {
 
 #[test]
 fn the_example_is_what_a_card_saves() {
-    assert_eq!(block(&document(), "example"), dump(&save(&example())));
+    for version in VERSIONS {
+        let shown = block(&document(), &format!("example {version}"));
+        assert_eq!(shown, dump(&save_as(version, &example())));
+    }
 }
 
 #[test]
 fn the_example_loads() {
-    let text = block(&document(), "example");
-    let bytes: Vec<u8> = text
-        .lines()
-        .flat_map(|line| line[6..29].split_whitespace())
-        .map(|byte| u8::from_str_radix(byte, 16).expect(byte))
-        .collect();
-    assert_eq!(load(Ports::One, &bytes).card(), example());
+    for version in VERSIONS {
+        let text = block(&document(), &format!("example {version}"));
+        let bytes: Vec<u8> = text
+            .lines()
+            .flat_map(|line| line[6..29].split_whitespace())
+            .map(|byte| u8::from_str_radix(byte, 16).expect(byte))
+            .collect();
+        assert_eq!(load(Ports::One, &bytes).card(), as_of(version, &example()));
+    }
 }
 
 #[test]

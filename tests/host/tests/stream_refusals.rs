@@ -12,6 +12,7 @@ use std::{
 };
 
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -22,13 +23,21 @@ use stream_support::{
     save,
     sealed,
     string,
+    string_of,
     Outcome,
     Plain,
     Record,
     CONFIG,
+    COUNTERS,
     MANDATORY,
-    PORT, //
+    PORT,
+    VERSIONS, //
 };
+
+/// Loads a stream into a card of one port that is held at the oldest versions.
+fn load_held(bytes: &[u8]) -> Outcome {
+    load_as(string_of(1, Ports::One), Ports::One, bytes)
+}
 
 /// Loads a stream into a card of one port, whole and byte by byte, which must be the same.
 fn load(bytes: &[u8]) -> Outcome {
@@ -43,14 +52,14 @@ fn load_as(mine: &'static str, ports: Ports, bytes: &[u8]) -> Outcome {
 
 /// The stream of a card of one port at power-on, changed.
 fn changed(change: impl FnOnce(&mut Plain)) -> Outcome {
-    let mut plain = Plain::of(&Card::new(Ports::One));
+    let mut plain = Plain::of(&Card::new(Ports::One, Abi::NEWEST));
     change(&mut plain);
     load(&plain.write())
 }
 
 /// The same of a card of two ports.
 fn changed_two(change: impl FnOnce(&mut Plain)) -> Outcome {
-    let mut plain = Plain::of(&Card::new(Ports::Two));
+    let mut plain = Plain::of(&Card::new(Ports::Two, Abi::NEWEST));
     change(&mut plain);
     load_as(string(Ports::Two), Ports::Two, &plain.write())
 }
@@ -74,7 +83,7 @@ fn config(at: usize, value: u8) -> Outcome {
 
 /// The stream of a card at power-on, with another byte somewhere and the old checksum.
 fn raw(at: usize, value: u8) -> Outcome {
-    let mut bytes = save(&Card::new(Ports::One));
+    let mut bytes = save(&Card::new(Ports::One, Abi::NEWEST));
     bytes[at] = value;
     load(&bytes)
 }
@@ -107,8 +116,7 @@ fn broken_fifo(lsr: u8, characters: &[u8]) -> Outcome {
     })
 }
 
-const NEWER: &str = "migver:1,vendor=migdev,model=serial,abi=1.0,stream=2:1-2,param.ports=eq:1";
-const HELD: &str = "migver:1,vendor=migdev,model=serial,abi=1.0,stream=1:1-2,param.ports=eq:1";
+const NEWER: &str = "migver:1,vendor=migdev,model=serial,abi=1.1,stream=3:1-3,param.ports=eq:1";
 
 macro_rules! refusals {
     ($($name:ident: $errno:literal $reason:literal => $outcome:expr;)*) => {
@@ -142,21 +150,21 @@ refusals! {
     refuses_flags_that_are_not_defined:
         "EINVAL" "record 0x0001 at byte 89: flags is 0x3, allowed is 0x0 or 0x1" => raw(91, 0x03);
     refuses_an_end_that_may_be_skipped:
-        "EINVAL" "record END at byte 139: flags is 0x0, allowed is 0x1" => raw(141, 0x00);
+        "EINVAL" "record END at byte 163: flags is 0x0, allowed is 0x1" => raw(165, 0x00);
     refuses_an_end_of_another_length:
-        "EINVAL" "record END at byte 139: length is 5, allowed is 4" => raw(143, 0x05);
+        "EINVAL" "record END at byte 163: length is 5, allowed is 4" => raw(167, 0x05);
     refuses_a_stream_that_is_too_long:
         "EFBIG" "record 0x0007 at byte 89: with a length of 65428 the stream has more than 65536 bytes"
         => record(7, 0, &[0; 65428]);
     refuses_a_wrong_checksum:
-        "EBADMSG" "record END: checksum is 0x00000000, but that of what came is 0x5be883e1" => {
-            let mut bytes = save(&Card::new(Ports::One));
-            bytes[147..].fill(0);
+        "EBADMSG" "record END: checksum is 0x00000000, but that of what came is 0x765b2725" => {
+            let mut bytes = save(&Card::new(Ports::One, Abi::NEWEST));
+            bytes[171..].fill(0);
             load(&bytes)
         };
     refuses_bytes_after_the_end:
         "EINVAL" "bytes follow the record END" => {
-            let mut bytes = save(&Card::new(Ports::One));
+            let mut bytes = save(&Card::new(Ports::One, Abi::NEWEST));
             bytes.push(0);
             load(&bytes)
         };
@@ -168,35 +176,57 @@ refusals! {
         "EINVAL" "head: version string: malformed at byte 0 of 8: expected 'migver:', found 0x61" => load(&head(1, b"anything"));
     refuses_a_card_of_another_model:
         "EXDEV" "model: source parallel, destination serial: they must be the same"
-        => load(&head(1, b"migver:1,vendor=migdev,model=parallel,abi=1.0,stream=1:1-1,param.ports=eq:1"));
+        => load(&head(1, b"migver:1,vendor=migdev,model=parallel,abi=1.1,stream=2:1-2,param.ports=eq:1"));
     refuses_a_card_of_a_newer_stream_version:
-        "EPROTO" "stream: source writes 2, destination loads 1-1: the destination is too old"
-        => load(&head(2, NEWER.as_bytes()));
+        "EPROTO" "stream: source writes 3, destination loads 1-2: the destination is too old"
+        => load(&head(3, NEWER.as_bytes()));
+    refuses_a_card_of_a_newer_abi:
+        "EPROTO" "abi: source 1.1, destination 1.0: the destination is too old"
+        => load_held(&head(
+            1,
+            b"migver:1,vendor=migdev,model=serial,abi=1.1,stream=1:1-1,param.ports=eq:1",
+        ));
     refuses_what_needs_a_feature:
         "EOPNOTSUPP" "feature dma: source needs it, destination does not take it: the destination lacks it"
         => load(&head(
             1,
-            b"migver:1,vendor=migdev,model=serial,abi=1.0,stream=1:1-1,needs=dma,takes=dma,param.ports=eq:1",
+            b"migver:1,vendor=migdev,model=serial,abi=1.1,stream=2:1-2,needs=dma,takes=dma,param.ports=eq:1",
         ));
     refuses_a_card_with_another_number_of_ports:
         "ERANGE" "param.ports: source eq:2, destination eq:1: they must be the same"
-        => load(&save(&Card::new(Ports::Two)));
+        => load(&save(&Card::new(Ports::Two, Abi::NEWEST)));
     refuses_a_stream_version_that_it_does_not_load:
-        "EPROTO" "head: stream version is 2, allowed is 1 to 1" => changed(|plain| plain.version = 2);
-    refuses_a_stream_version_that_the_string_does_not_write:
-        "EINVAL" "head: stream version is 2, but the version string says 1" => {
-            let mut plain = Plain::of(&Card::new(Ports::One));
-            plain.version = 2;
-            load_as(HELD, Ports::One, &plain.write())
+        "EPROTO" "head: stream version is 3, allowed is 1 to 2" => changed(|plain| plain.version = 3);
+    refuses_version_2_where_cards_are_held_at_version_1:
+        "EPROTO" "head: stream version is 2, allowed is 1 to 1" => {
+            let mut plain = Plain::of(&Card::new(Ports::One, Abi::NEWEST));
+            plain.string = string_of(1, Ports::One).into();
+            load_held(&plain.write())
         };
+    refuses_version_1_of_a_source_that_writes_version_2:
+        "EINVAL" "head: stream version is 1, but the version string says 2" => {
+            let mut plain = Plain::of_version(1, &Card::new(Ports::One, Abi::NEWEST));
+            plain.string = string(Ports::One).into();
+            load(&plain.write())
+        };
+    refuses_version_2_of_a_source_that_writes_version_1:
+        "EINVAL" "head: stream version is 2, but the version string says 1"
+        => changed(|plain| plain.string = string_of(1, Ports::One).into());
 
     // The records, whatever they hold.
     refuses_an_unknown_record_that_is_mandatory:
         "EINVAL" "record 0x0007 at byte 89: it is mandatory and not known" => record(7, MANDATORY, b"");
-    refuses_records_of_version_1_in_version_2:
+    refuses_counters_in_version_1:
+        "EINVAL" "record 0x0003 at byte 139: it is mandatory and not known" => {
+            let mut plain = Plain::of(&Card::new(Ports::One, Abi::NEWEST));
+            plain.version = 1;
+            plain.string = string_of(1, Ports::One).into();
+            load(&plain.write())
+        };
+    refuses_records_of_version_2_in_version_3:
         "EINVAL" "record 0x0001 at byte 89: it is mandatory and not known" => {
-            let mut plain = Plain::of(&Card::new(Ports::One));
-            plain.version = 2;
+            let mut plain = Plain::of(&Card::new(Ports::One, Abi::NEWEST));
+            plain.version = 3;
             plain.string = NEWER.into();
             load_as(NEWER, Ports::One, &plain.write())
         };
@@ -234,7 +264,7 @@ refusals! {
         => changed_two(|plain| plain.records.swap(1, 2));
     refuses_a_port_that_came_before:
         "EINVAL" "record PORT at byte 139: it was there before"
-        => changed(|plain| plain.records.push(plain.records[1].clone()));
+        => changed(|plain| plain.records.insert(2, plain.records[1].clone()));
     refuses_a_port_that_the_card_does_not_have:
         "EINVAL" "record PORT at byte 118: index is 0x1, allowed is 0x0" => port(0, 1);
     refuses_a_third_port:
@@ -249,6 +279,35 @@ refusals! {
             plain.payload(PORT).pop();
             load(&plain.write())
         };
+
+    // The record COUNTERS.
+    refuses_version_2_without_counters:
+        "EINVAL" "record COUNTERS is missing" => changed(|plain| plain.records.truncate(2));
+    refuses_counters_that_may_be_skipped:
+        "EINVAL" "record COUNTERS at byte 139: flags is 0x0, allowed is 0x1" => raw(141, 0x00);
+    refuses_counters_before_configuration_space:
+        "EINVAL" "record COUNTERS at byte 89: CONFIG must come before it"
+        => changed(|plain| plain.records.rotate_right(1));
+    refuses_counters_before_the_port:
+        "EINVAL" "record COUNTERS at byte 118: PORT 0 must come before it" => changed(|plain| plain.records.swap(1, 2));
+    refuses_counters_before_the_last_port:
+        "EINVAL" "record COUNTERS at byte 139: PORT 1 must come before it"
+        => changed_two(|plain| plain.records.swap(2, 3));
+    refuses_counters_that_came_before:
+        "EINVAL" "record COUNTERS at byte 163: it was there before"
+        => changed(|plain| plain.records.push(plain.records[2].clone()));
+    refuses_a_port_after_the_counters:
+        "EINVAL" "record PORT at byte 163: it was there before"
+        => changed(|plain| plain.records.push(plain.records[1].clone()));
+    refuses_counters_that_are_too_short:
+        "EINVAL" "record COUNTERS at byte 160: length is 31, but its fields take 32 bytes"
+        => changed_two(|plain| plain.payload(COUNTERS).truncate(31));
+    refuses_counters_of_a_port_that_the_card_does_not_have:
+        "EINVAL" "record COUNTERS at byte 139: length is 32, but its fields take 16 bytes"
+        => changed(|plain| plain.payload(COUNTERS).resize(32, 0));
+    refuses_counters_of_more_ports_than_any_card_has:
+        "EINVAL" "record COUNTERS at byte 139: length is 33, allowed is at most 32"
+        => changed(|plain| plain.payload(COUNTERS).resize(33, 0));
 
     // The record PORT: its fields.
     refuses_an_ier_bit_that_is_not_there:
@@ -348,6 +407,8 @@ fn a_break_that_a_nearly_full_fifo_explains_is_loaded() {
 
 #[test]
 fn an_empty_stream_with_an_end_only_is_no_state() {
-    let bytes = sealed(head(1, string(Ports::One).as_bytes()));
-    assert_eq!(load(&bytes).refusal().1, "record CONFIG is missing");
+    for version in VERSIONS {
+        let bytes = sealed(head(version, string_of(version, Ports::One).as_bytes()));
+        assert_eq!(load(&bytes).refusal().1, "record CONFIG is missing");
+    }
 }

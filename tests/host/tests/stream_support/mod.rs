@@ -11,6 +11,7 @@ use migdev_migration::stream::{
     Progress, //
 };
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -26,6 +27,7 @@ use std::{
 pub const MANDATORY: u16 = 1;
 pub const CONFIG: u16 = 1;
 pub const PORT: u16 = 2;
+pub const COUNTERS: u16 = 3;
 pub const END: u16 = 0xffff;
 
 pub const EINVAL: i32 = 22;
@@ -33,8 +35,8 @@ pub const EFBIG: i32 = 27;
 pub const EPROTO: i32 = 71;
 pub const EBADMSG: i32 = 74;
 
-const ONE: &str = "migver:1,vendor=migdev,model=serial,abi=1.0,stream=1:1-1,param.ports=eq:1";
-const TWO: &str = "migver:1,vendor=migdev,model=serial,abi=1.0,stream=1:1-1,param.ports=eq:2";
+/// The versions of the stream.
+pub const VERSIONS: [u16; 2] = [1, 2];
 
 /// CRC-32C, as a stream takes it.
 pub fn checksum(sum: u32, bytes: &[u8]) -> u32 {
@@ -43,9 +45,26 @@ pub fn checksum(sum: u32, bytes: &[u8]) -> u32 {
 
 /// The string of a card with `ports`.
 pub fn string(ports: Ports) -> &'static str {
-    match ports {
-        Ports::One => ONE,
-        Ports::Two => TWO,
+    string_of(2, ports)
+}
+
+/// The string of a card with `ports` that writes that version of the stream. One that writes version 1 is as cards were
+/// before there was another.
+pub fn string_of(version: u16, ports: Ports) -> &'static str {
+    match (version, ports) {
+        (1, Ports::One) => {
+            "migver:1,vendor=migdev,model=serial,abi=1.0,stream=1:1-1,param.ports=eq:1"
+        }
+        (1, Ports::Two) => {
+            "migver:1,vendor=migdev,model=serial,abi=1.0,stream=1:1-1,param.ports=eq:2"
+        }
+        (2, Ports::One) => {
+            "migver:1,vendor=migdev,model=serial,abi=1.1,stream=2:1-2,param.ports=eq:1"
+        }
+        (2, Ports::Two) => {
+            "migver:1,vendor=migdev,model=serial,abi=1.1,stream=2:1-2,param.ports=eq:2"
+        }
+        _ => panic!("there is no version {version}"),
     }
 }
 
@@ -60,9 +79,24 @@ pub fn identity(string: &'static str) -> &'static Identity<'static> {
 
 /// The stream of a card, from the code.
 pub fn save(card: &Card) -> Vec<u8> {
-    let mut stream = Outgoing::new(identity(string(card.ports())), checksum);
+    save_as(2, card)
+}
+
+/// That version of the stream of a card, from the code.
+pub fn save_as(version: u16, card: &Card) -> Vec<u8> {
+    let mut stream = Outgoing::new(identity(string_of(version, card.ports())), checksum);
     stream.seal(card).expect("a card fits");
     drain(&mut stream)
+}
+
+/// The card as that version of the stream has it.
+pub fn as_of(version: u16, card: &Card) -> Card {
+    if version > 1 {
+        return card.clone();
+    }
+    let mut plain = Plain::of(card);
+    plain.payload(COUNTERS).fill(0);
+    load(card.ports(), &plain.write()).card()
 }
 
 /// What is in a stream that was not fetched yet.
@@ -109,7 +143,7 @@ pub fn load_pieces<'a>(
     ports: Ports,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut stream = Incoming::new(identity(mine), &Card::new(ports), checksum);
+    let mut stream = Incoming::new(identity(mine), &Card::new(ports, Abi::NEWEST), checksum);
     let mut progress = Ok(Progress::Partial);
     for piece in pieces {
         let before = progress;
@@ -223,6 +257,10 @@ impl Plain {
         Self::read(&save(card))
     }
 
+    pub fn of_version(version: u16, card: &Card) -> Self {
+        Self::read(&save_as(version, card))
+    }
+
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = head(self.version, &self.string);
         for record in &self.records {
@@ -238,12 +276,20 @@ impl Plain {
     }
 }
 
-/// A card whose FIFOs are all full.
+/// A card whose FIFOs are all full, and that has counted something of everything.
 pub fn full_card(ports: Ports) -> Card {
-    let mut card = Card::new(ports);
+    let mut card = Card::new(ports, Abi::NEWEST);
     for base in (0..Card::io_len(ports)).step_by(8) {
         card.io_write(base + 3, &[0x03]);
         card.io_write(base + 2, &[0x01]);
+        // A full receiver overruns in loopback mode.
+        card.io_write(base + 4, &[0x10]);
+        for value in 0..19 + base as u8 {
+            card.io_write(base, &[value]);
+        }
+        card.io_read(base + 5, &mut [0]);
+        card.io_write(base + 4, &[0x00]);
+        card.io_write(base + 2, &[0x03]);
         for value in 0..32 {
             card.io_write(base, &[0x40 + value]);
         }

@@ -8,6 +8,7 @@
 pub mod reference;
 
 use migdev_model::{
+    Abi,
     Card,
     Ports, //
 };
@@ -83,6 +84,15 @@ pub fn any_ports() -> impl Strategy<Value = Ports> {
     prop_oneof![Just(Ports::One), Just(Ports::Two)]
 }
 
+pub fn any_abi() -> impl Strategy<Value = Abi> {
+    prop::sample::select(&Abi::ALL[..])
+}
+
+/// A version of the stream.
+pub fn any_version() -> impl Strategy<Value = u16> {
+    1..=2_u16
+}
+
 /// A write to one register of a port, most often with a value that leads somewhere.
 pub fn register_write() -> impl Strategy<Value = (usize, u8)> {
     let value = any::<u8>();
@@ -139,10 +149,15 @@ pub fn access() -> impl Strategy<Value = Access> {
     ]
 }
 
-/// A card in any state that accesses can bring it to.
+/// A card of the newest ABI in any state that accesses can bring it to.
 pub fn any_card() -> impl Strategy<Value = Card> {
-    (any_ports(), vec(access(), 0..80)).prop_map(|(ports, accesses)| {
-        let mut card = Card::new(ports);
+    any_card_of(Just(Abi::NEWEST))
+}
+
+/// The same of any ABI of these.
+pub fn any_card_of(abi: impl Strategy<Value = Abi>) -> impl Strategy<Value = Card> {
+    (any_ports(), abi, vec(access(), 0..80)).prop_map(|(ports, abi, accesses)| {
+        let mut card = Card::new(ports, abi);
         for access in &accesses {
             access.apply(&mut card);
         }

@@ -24,11 +24,15 @@ pub struct Port {
     head_reported: bool,
     /// A break was read from RBR before LSR reported it.
     break_missed: bool,
-    overrun: bool,
+    overrun_shown: bool,
     /// IIR has told that the transmitter is empty, and nothing has changed since.
     empty_told: bool,
     /// MSR's inputs when it was read last, and for each whether it changed since; for RI, whether it fell.
     deltas: u8,
+    /// How many characters came through the plug.
+    passed: u64,
+    /// How many a full receiver cost.
+    overrun: u64,
 }
 
 impl Port {
@@ -53,7 +57,7 @@ impl Port {
             4 => self.mcr,
             5 => {
                 let lsr = self.line_status();
-                self.overrun = false;
+                self.overrun_shown = false;
                 self.break_missed = false;
                 self.head_reported = true;
                 lsr
@@ -108,6 +112,11 @@ impl Port {
             7 => self.scr = value,
             _ => {}
         }
+    }
+
+    /// How many characters came through the plug, and how many a full receiver cost.
+    pub fn counters(&self) -> [u64; 2] {
+        [self.passed, self.overrun]
     }
 
     /// Whether the port interrupts.
@@ -176,7 +185,7 @@ impl Port {
         if !self.receiver.is_empty() {
             lsr += 0x01;
         }
-        if self.overrun {
+        if self.overrun_shown {
             lsr += 0x02;
         }
         if self.head_broken() {
@@ -220,7 +229,8 @@ impl Port {
 
     fn arrive(&mut self, character: Received) {
         if self.receiver.len() == self.depth() {
-            self.overrun = true;
+            self.overrun_shown = true;
+            self.overrun += 1;
             if self.fifos() {
                 return;
             }
@@ -257,6 +267,8 @@ impl Port {
                 let bits = 5 + self.lcr % 4;
                 let kept = u16::from(sent) % (1 << bits);
                 self.arrive((kept as u8, false));
+                // Loopback goes another way, inside the chip.
+                self.passed += u64::from(!loopback);
             }
         }
     }
