@@ -17,6 +17,8 @@ pub mod cli;
 pub mod commands;
 pub mod context;
 pub mod exit;
+pub mod fleet;
+pub mod inventory;
 pub mod style;
 
 pub use context::Context;
