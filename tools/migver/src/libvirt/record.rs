@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What is remembered between two events: which devices a domain was given, and which of them
+//! were created for it.
+//!
+//! It stands in the state directory, `/run/migdev`, as one file for each domain,
+//! `domains/UUID.json`, and it is gone when the machine is started again, as the devices are. Only
+//! who holds the directory's lock reads or writes them. A record is written before a device is
+//! created, so that none is ever forgotten.
+
+use super::{
+    Entry,
+    Uuid, //
+};
+
+use crate::{
+    exit::os_text,
+    Error, //
+};
+
+use rustix::fs::{
+    flock,
+    FlockOperation, //
+};
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
+use std::{
+    fs::{
+        self,
+        DirBuilder,
+        File, //
+    },
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{
+        Path,
+        PathBuf, //
+    },
+    thread,
+    time::{
+        Duration,
+        Instant,
+        SystemTime,
+        UNIX_EPOCH, //
+    }, //
+};
+
+/// The schema of a record.
+const SCHEMA: u32 = 1;
+
+/// What is remembered of one domain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Record {
+    schema: u32,
+    /// The domain.
+    pub uuid: Uuid,
+    /// Its name.
+    pub domain: String,
+    /// When it was last written, in seconds since 1970.
+    pub time: u64,
+    /// The devices it was given.
+    pub devices: Vec<Entry>,
+}
+
+/// The state directory, locked by this process.
+#[derive(Debug)]
+pub struct State {
+    domains: PathBuf,
+    _lock: File,
+}
+
+impl State {
+    /// Waits until no other process has the directory, and locks it. The lock ends with the value,
+    /// and with the process in any case.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be made, or another process has it for longer than `timeout`.
+    pub fn lock(dir: &Path, timeout: Duration) -> Result<Self, Error> {
+        let failed = |path: &Path, error: io::Error| Error::new(path.display(), os_text(&error));
+        let domains = dir.join("domains");
+        let mut builder = DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&domains)
+            .map_err(|error| failed(&domains, error))?;
+        let path = dir.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| failed(&path, error))?;
+        let start = Instant::now();
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) if start.elapsed() < timeout => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    let why = "another hook has been choosing a device for too long";
+                    return Err(Error::new(path.display(), why)
+                        .hint("lock-timeout in the configuration says how long to wait"));
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(failed(&path, error.into())),
+            }
+        }
+        Ok(Self {
+            domains,
+            _lock: lock,
+        })
+    }
+
+    /// Reads what is remembered of a domain.
+    ///
+    /// # Errors
+    ///
+    /// If there is something and it cannot be read.
+    pub fn read(&self, domain: &Uuid) -> Result<Option<Record>, Error> {
+        self.read_file(&self.path(domain))
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Option<Record>, Error> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::new(path.display(), os_text(&error))),
+        };
+        let record: Record =
+            serde_json::from_slice(&bytes).map_err(|error| Error::new(path.display(), error))?;
+        if record.schema != SCHEMA {
+            return Err(Error::new(
+                path.display(),
+                "written by another version of this program",
+            ));
+        }
+        Ok(Some(record))
+    }
+
+    /// Reads what is remembered of every domain, sorted by their UUIDs.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be read.
+    pub fn all(&self) -> Result<Vec<Record>, Error> {
+        let failed = |error: io::Error| Error::new(self.domains.display(), os_text(&error));
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&self.domains).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                records.extend(self.read_file(&path)?);
+            }
+        }
+        records.sort_by(|a, b| a.uuid.cmp(&b.uuid));
+        Ok(records)
+    }
+
+    /// Remembers what a domain was given; nothing, if that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing the file. Then the old record stands.
+    pub fn write(&self, domain: &str, uuid: &Uuid, devices: &[Entry]) -> io::Result<()> {
+        let path = self.path(uuid);
+        if devices.is_empty() {
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let record = Record {
+            schema: SCHEMA,
+            uuid: uuid.clone(),
+            domain: domain.to_owned(),
+            time: now(),
+            devices: devices.to_vec(),
+        };
+        let new = path.with_extension("new");
+        fs::write(&new, serde_json::to_vec(&record)?)?;
+        fs::rename(&new, &path)
+    }
+
+    fn path(&self, domain: &Uuid) -> PathBuf {
+        self.domains.join(format!("{domain}.json"))
+    }
+}
+
+/// Returns the time in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
