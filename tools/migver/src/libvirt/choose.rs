@@ -31,7 +31,10 @@ use crate::{
     inventory::Inventory, //
 };
 
-use migver::Version;
+use migver::{
+    Class,
+    Version, //
+};
 
 use std::{
     collections::BTreeSet,
@@ -101,7 +104,7 @@ pub struct Choice {
 /// Why one node is not it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// The strings do not fit: how many reasons, and which.
+    /// The strings do not fit: how far they are apart, and every reason.
     Incompatible(usize, String),
     /// The strings fit, and the kernel refused or failed all the same.
     Failed(&'static str, String),
@@ -118,7 +121,7 @@ impl Fault {
     const fn distance(&self) -> usize {
         match self {
             Self::Failed(..) | Self::InUse(_) | Self::Full => 0,
-            Self::Incompatible(reasons, _) => *reasons,
+            Self::Incompatible(distance, _) => *distance,
             Self::DoesNotMigrate => usize::MAX,
         }
     }
@@ -385,7 +388,8 @@ impl<'s, H: Host> Chooser<'s, '_, H> {
                     continue;
                 }
                 Why::Incompatible(verdict) => {
-                    Fault::Incompatible(verdict.reasons().count(), verdict.to_string())
+                    let distance = verdict.reasons().map(|reason| weight(reason.class())).sum();
+                    Fault::Incompatible(distance, verdict.to_string())
                 }
                 Why::Full => Fault::Full,
             };
@@ -397,6 +401,17 @@ impl<'s, H: Host> Chooser<'s, '_, H> {
             place.unwrap_or(parents.len())
         });
         fitting
+    }
+}
+
+/// Returns how much a reason sets a node apart. A type that is the right one but for its version is
+/// what an operator wants to hear of, however many reasons there are, before one of another shape.
+const fn weight(class: Class) -> usize {
+    match class {
+        Class::Version => 1,
+        Class::Feature => 10,
+        Class::Parameter => 1_000,
+        _ => 100_000,
     }
 }
 

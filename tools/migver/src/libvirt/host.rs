@@ -84,7 +84,8 @@ pub trait Host {
     /// Those of the type's `create`; `EEXIST` if there is one of this UUID.
     fn create(&mut self, parent: &str, name: &str, uuid: &Uuid) -> io::Result<()>;
 
-    /// Removes a device. It must be free: else the kernel waits for its user.
+    /// Removes a device. It must be free: else the kernel waits for its user. One that is gone is
+    /// no error.
     ///
     /// # Errors
     ///

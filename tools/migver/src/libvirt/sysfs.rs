@@ -150,7 +150,10 @@ impl Host for SysfsHost<'_> {
 
     fn remove(&mut self, uuid: &Uuid) -> io::Result<()> {
         let path = host::device_dir(&self.sysfs, uuid.as_str()).join("remove");
-        attribute::write(&path, "1")
+        match attribute::write(&path, "1") {
+            Err(error) if attribute::is_gone(&error) => Ok(()),
+            result => result,
+        }
     }
 
     fn user(&self, uuid: &Uuid) -> io::Result<Option<String>> {
