@@ -2,7 +2,7 @@
 # The person's commands. What they do stands in tools/ and tests/; what goes into the module stands in Kbuild.
 export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
 
-.PHONY: module demo test bench shell install clean clean-cache help
+.PHONY: module demo test fuzz bench shell install clean clean-cache help
 .NOTPARALLEL:
 
 module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
@@ -13,6 +13,9 @@ demo: ## show the main job in an emulated machine: create, compare versions, use
 
 test: ## run every test; STAGES="host lint" runs only some, V=1 shows all output
 	@tests/run
+
+fuzz: ## search for inputs that break the version strings: TARGET="parse compare" for TIME=300 seconds each
+	@tests/fuzz/run $(if $(TIME),--time $(TIME)) $(TARGET)
 
 bench: ## measure migration beside mtty, the kernel's sample: instructions to save and restore, QEMU's downtime
 	@tests/bench/run
