@@ -49,7 +49,14 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
     /// The program that reads from another host, called as `PROGRAM -- HOST 'cat PATH'`
-    #[arg(long, global = true, value_name = "PROGRAM", env = "MIGVER_SSH", default_value = "ssh")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PROGRAM",
+        env = "MIGVER_SSH",
+        hide_env_values = true,
+        default_value = "ssh"
+    )]
     pub ssh: OsString,
 }
 

@@ -9,16 +9,21 @@
 //!
 //! - [`operand`] turns what a person names (a string, a file, a UUID, a type, another host) into
 //!   a version string.
-//! - [`host`] reads what this host offers from sysfs.
+//! - [`host`] reads what this host offers from sysfs, as an [`inventory`].
+//! - [`answer`] is what `check` and `explain` tell of a source and a destination.
 
 #![forbid(unsafe_code)]
 
+pub mod advice;
+pub mod answer;
 pub mod cli;
 pub mod commands;
 pub mod context;
 pub mod exit;
 pub mod fleet;
+pub mod host;
 pub mod inventory;
+pub mod operand;
 pub mod style;
 
 pub use context::Context;

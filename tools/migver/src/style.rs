@@ -33,7 +33,10 @@ pub struct Palette {
 impl Palette {
     /// Decides for a stream: `choice` first, then `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR` and
     /// `TERM`, then whether it is a terminal.
-    pub fn of(choice: ColorChoice, stream: &(impl IsTerminal + anstream::stream::RawStream)) -> Self {
+    pub fn of(
+        choice: ColorChoice,
+        stream: &(impl IsTerminal + anstream::stream::RawStream),
+    ) -> Self {
         let colour = match choice {
             ColorChoice::Always => true,
             ColorChoice::Never => false,

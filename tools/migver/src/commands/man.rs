@@ -1,22 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The manual pages.
+//! `migver man`: the manual page, or all pages into a directory.
 
 use crate::{
+    cli::Cli,
+    exit::os_text,
     Context,
     Error,
     Outcome, //
 };
 
-/// The manual pages.
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use std::{
+    fs,
+    io,
+    path::PathBuf, //
+};
+
+/// Print the manual page, or write one for each command
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  migver man | man -l -
+  migver man --dir /usr/local/share/man/man1")]
+pub struct Args {
+    /// Write migver.1 and a page migver-COMMAND.1 for each command into this directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// Always: this version of the tool does not have it.
-pub fn run(_args: &Args, _context: &mut Context<'_>) -> Result<Outcome, Error> {
-    Err(Error::new("man", "not in this version"))
+/// If a page cannot be written.
+pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let Some(dir) = &args.dir else {
+        context.out.write_all(&page(command)?)?;
+        return Ok(Outcome::Yes);
+    };
+    let mut commands: Vec<_> = command.get_subcommands().cloned().collect();
+    commands.push(command);
+    for command in commands {
+        let path = dir.join(format!(
+            "{}.1",
+            command.get_display_name().unwrap_or("migver")
+        ));
+        fs::write(&path, page(command)?)
+            .map_err(|error| Error::new(path.display(), os_text(&error)))?;
+    }
+    Ok(Outcome::Yes)
+}
+
+fn page(command: clap::Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    Ok(page)
 }
