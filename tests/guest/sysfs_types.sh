@@ -13,7 +13,7 @@ equal "there are the three documented types" \
 for type in $ALL_TYPES; do
 	dir=$TYPES/$type
 	want="available_instances create description device_api devices"
-	[ "$type" = "$LOCAL" ] || want+=" migration_version"
+	[ "$type" = "$LOCAL" ] || want+=" migration_baseline migration_baselines migration_version"
 	equal "$type has the documented files" "$(names "$dir")" "$want name"
 	equal "$type: create is for root alone, the rest for all to read" \
 		"$(stat -c '%n=%a' "$dir"/{available_instances,create,description,device_api,name} | sed 's/.*\///' | paste -sd ' ')" \
