@@ -23,6 +23,7 @@ cases![
     keeps_the_msi_address_and_data,
     keeps_read_only_fields_under_any_write,
     survives_all_ones_and_all_zeroes_everywhere,
+    names_the_version_of_what_its_guest_sees,
 ];
 
 /// Where the MSI capability stands.
@@ -196,14 +197,16 @@ fn keeps_the_msi_address_and_data(world: &World<'_>) -> Outcome {
 }
 
 /// Fields that no write changes, as (offset, length).
-const READ_ONLY: [(u64, usize); 7] = [
-    (0x00, 4),  // vendor, device
-    (0x08, 4),  // revision, class
-    (0x0e, 2),  // header type, BIST
-    (0x14, 28), // other BARs, CardBus pointer, subsystem
-    (0x30, 12), // ROM, capability pointer, reserved
-    (0x3d, 3),  // pin, grant, latency
-    (0x40, 2),  // MSI identifier and next
+const READ_ONLY: [(u64, usize); 9] = [
+    (0x00, 4),   // vendor, device
+    (0x08, 4),   // revision, class
+    (0x0e, 2),   // header type, BIST
+    (0x14, 28),  // other BARs, CardBus pointer, subsystem
+    (0x30, 12),  // ROM, capability pointer, reserved
+    (0x3d, 3),   // pin, grant, latency
+    (0x40, 2),   // MSI identifier and next
+    (0x50, 160), // nothing
+    (0xf0, 16),  // version, nothing
 ];
 
 fn read_only_fields(device: &Device) -> Result<Vec<Vec<u8>>, nix::errno::Errno> {
@@ -256,5 +259,23 @@ fn survives_all_ones_and_all_zeroes_everywhere(world: &World<'_>) -> Outcome {
         device.get::<256>(CONFIG, 0)? == first,
         "reset does not restore power-on"
     );
+    Ok(())
+}
+
+/// The device-specific register at 0xf0: major and minor number of `abi` in the version string, from 1.1 on.
+fn names_the_version_of_what_its_guest_sees(world: &World<'_>) -> Outcome {
+    let device = world.open()?;
+    let register = device.get::<4>(CONFIG, 0xf0)?;
+    let text = match std::fs::read_to_string(world.mdev.path().join("migration_version")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "abi=1.1,".to_owned(),
+        text => text?,
+    };
+    let [major, minor, rest @ ..] = register;
+    check_eq!(rest, [0; 2], "the other bytes of the register");
+    let want = match [major, minor] {
+        [0, 0] => "abi=1.0,".to_owned(),
+        _ => format!("abi={major}.{minor},"),
+    };
+    check!(text.contains(&want), "{want} is not in {text}");
     Ok(())
 }

@@ -8,6 +8,8 @@ pub const HEAD: usize = 16;
 pub const RECORD: usize = 8;
 /// The length of the end record.
 pub const END: usize = RECORD + 4;
+/// The tag of the record with what the ports have counted, which is the last one before the end.
+pub const TAG_COUNTERS: u16 = 3;
 /// The tag of the end record.
 pub const TAG_END: u16 = 0xffff;
 /// Where the head has the stream's version.
@@ -64,8 +66,8 @@ impl Stream {
         let length = half(bytes, LENGTH_AT).ok_or("the head is cut short")?;
         let at = HEAD + usize::from(length);
         let head = bytes.get(..at).ok_or("the string is cut short")?.to_vec();
-        if half(bytes, VERSION_AT) != Some(1) || bytes[12..16] != [0; 4] {
-            return Err(format!("not a head of version 1: {:x?}", &bytes[..HEAD]));
+        if !matches!(half(bytes, VERSION_AT), Some(1 | 2)) || bytes[12..16] != [0; 4] {
+            return Err(format!("not a head as documented: {:x?}", &bytes[..HEAD]));
         }
         let mut stream = Stream {
             head,
@@ -112,6 +114,36 @@ impl Stream {
         }
         seal(&mut bytes);
         bytes
+    }
+
+    /// The version of the stream, as the head has it.
+    pub fn version(&self) -> u16 {
+        half(&self.head, VERSION_AT).unwrap_or_default()
+    }
+
+    /// Puts another version of the stream there.
+    pub fn set_version(&mut self, version: u16) {
+        self.head[VERSION_AT..VERSION_AT + 2].copy_from_slice(&version.to_le_bytes());
+    }
+
+    /// What each port has counted: the characters that went through its plug, and those lost to overrun. Of a stream
+    /// without that, nothing.
+    pub fn counters(&self) -> Vec<[u64; 2]> {
+        let record = |record: &&Record| record.tag == TAG_COUNTERS;
+        let payload = self
+            .records
+            .iter()
+            .find(record)
+            .map(|found| &found.payload[..]);
+        let numbers = payload.unwrap_or_default().chunks_exact(8).map(|number| {
+            let digits = number.iter().rev();
+            digits.fold(0, |number, digit| number << 8 | u64::from(*digit))
+        });
+        let numbers: Vec<_> = numbers.collect();
+        numbers
+            .chunks_exact(2)
+            .map(|port| [port[0], port[1]])
+            .collect()
     }
 
     /// The source's version, as the head has it.
@@ -165,6 +197,17 @@ mod tests {
     fn the_checksum_is_that_of_rfc_3720() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+    }
+
+    #[test]
+    fn counters_are_two_numbers_a_port() {
+        let mut payload = vec![0; 32];
+        (payload[0], payload[9], payload[31]) = (1, 2, 3);
+        let stream = Stream {
+            head: vec![0; HEAD],
+            records: vec![Record::new(TAG_COUNTERS, MANDATORY, payload)],
+        };
+        assert_eq!(stream.counters(), [[1, 2 << 8], [0, 3 << 56]]);
     }
 
     #[test]

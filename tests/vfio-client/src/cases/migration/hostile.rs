@@ -43,7 +43,7 @@ enum Carrier {
 const CARRIERS: [Carrier; 2] = [Carrier::Region, Carrier::File];
 
 /// A device that hostile streams are offered to.
-struct Target<'a> {
+pub(super) struct Target<'a> {
     device: &'a Device,
     region: Region<'a>,
     ports: usize,
@@ -55,7 +55,7 @@ struct Target<'a> {
 const PIECES: [usize; 4] = [4096, 64, 33, 100];
 
 impl<'a> Target<'a> {
-    fn new(device: &'a Device, ports: usize) -> Result<Self, Errno> {
+    pub(super) fn new(device: &'a Device, ports: usize) -> Result<Self, Errno> {
         Ok(Target {
             device,
             region: Region::of(device)?,
@@ -122,7 +122,7 @@ impl<'a> Target<'a> {
     }
 
     /// Checks that a stream is refused with this error by either carrier.
-    fn refuses(&self, bytes: &[u8], want: Errno, what: &str) -> Outcome {
+    pub(super) fn refuses(&self, bytes: &[u8], want: Errno, what: &str) -> Outcome {
         for carrier in CARRIERS {
             let end = self.offer(bytes, carrier)?;
             check_eq!(end, Err(want), "{what}, by {carrier:?}");
@@ -131,7 +131,7 @@ impl<'a> Target<'a> {
     }
 
     /// Checks that a stream is taken by either carrier, and what is saved then.
-    fn takes(&self, bytes: &[u8], saved: &[u8], what: &str) -> Outcome {
+    pub(super) fn takes(&self, bytes: &[u8], saved: &[u8], what: &str) -> Outcome {
         for carrier in CARRIERS {
             let end = self.offer(bytes, carrier)?;
             check_eq!(end, Ok(()), "{what}, by {carrier:?}");
@@ -143,12 +143,12 @@ impl<'a> Target<'a> {
 }
 
 /// The stream, taken apart.
-fn parts(bytes: &[u8]) -> Result<Stream, Miss> {
+pub(super) fn parts(bytes: &[u8]) -> Result<Stream, Miss> {
     Stream::parse(bytes).map_err(Miss::Failed)
 }
 
 /// Checks that the device takes what is right, and works.
-fn works(target: &Target<'_>, bytes: &[u8]) -> Outcome {
+pub(super) fn works(target: &Target<'_>, bytes: &[u8]) -> Outcome {
     target.takes(bytes, bytes, "the right stream at last")?;
     let port = Port::new(target.device, 0);
     port.set(LCR, 0x03)?;
@@ -260,7 +260,7 @@ fn refuses_records_that_are_missing_doubled_or_out_of_order(world: &World<'_>) -
     let mut stream = right.clone();
     let mut port = stream.records[world.ports()].clone();
     port.payload[0] = world.ports() as u8;
-    stream.records.push(port);
+    stream.records.insert(world.ports() + 1, port);
     target.refuses(&stream.bytes(), Errno::EINVAL, "one port more")?;
     works(&target, &bytes)
 }
@@ -318,7 +318,7 @@ fn skips_unknown_records_that_are_optional(world: &World<'_>) -> Outcome {
     let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
-    for (tag, length) in [(3, 0), (0, 1), (0x8000, 8), (0xfffe, 300), (0x1234, 60_000)] {
+    for (tag, length) in [(4, 0), (0, 1), (0x8000, 8), (0xfffe, 300), (0x1234, 60_000)] {
         for at in 0..=right.records.len() {
             let mut stream = right.clone();
             let record = Record::new(tag, 0, vec![0x5a; length]);
@@ -334,7 +334,7 @@ fn refuses_unknown_records_that_are_mandatory(world: &World<'_>) -> Outcome {
     let (device, bytes) = idle(world)?;
     let target = Target::new(&device, world.ports())?;
     let right = parts(&bytes)?;
-    for (tag, length) in [(3, 0), (0, 1), (0x8000, 8), (0xfffe, 300)] {
+    for (tag, length) in [(4, 0), (0, 1), (0x8000, 8), (0xfffe, 300)] {
         for at in 0..=right.records.len() {
             let mut stream = right.clone();
             let record = Record::new(tag, MANDATORY, vec![0x5a; length]);
@@ -370,7 +370,7 @@ fn refuses_heads_that_are_none(world: &World<'_>) -> Outcome {
         let changed = with(LENGTH_AT, &length.to_le_bytes());
         target.refuses(&changed, Errno::EINVAL, &format!("a string of {length}"))?;
     }
-    for version in [0_u16, 2, 3, 0x0100, 0xffff] {
+    for version in [0_u16, 3, 4, 0x0100, 0x0102, 0xffff] {
         let changed = with(VERSION_AT, &version.to_le_bytes());
         target.refuses(
             &changed,
@@ -378,6 +378,8 @@ fn refuses_heads_that_are_none(world: &World<'_>) -> Outcome {
             &format!("stream version {version}"),
         )?;
     }
+    let other = with(VERSION_AT, &1_u16.to_le_bytes());
+    target.refuses(&other, Errno::EINVAL, "a version that the string denies")?;
     works(&target, &bytes)
 }
 
@@ -390,7 +392,8 @@ fn refuses_versions_that_do_not_fit(world: &World<'_>) -> Outcome {
         ("model=serial", "model=parallel", Errno::EXDEV),
         ("vendor=migdev", "vendor=other", Errno::EXDEV),
         ("abi=1.", "abi=2.", Errno::EPROTO),
-        ("stream=1:1-1", "stream=2:1-2", Errno::EPROTO),
+        ("abi=1.1", "abi=1.2", Errno::EPROTO),
+        ("stream=2:1-2", "stream=3:1-3", Errno::EPROTO),
         (ports.as_str(), "ports=eq:3", Errno::ERANGE),
         ("migver:1", "migver:9", Errno::EPROTO),
         ("migver", "Migver", Errno::EINVAL),

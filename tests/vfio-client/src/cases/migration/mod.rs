@@ -19,9 +19,10 @@ mod region_transfer;
 mod saving;
 mod states;
 mod stress;
+mod versions;
 
 /// What a device promises whose type migrates.
-pub const GROUPS: [Group; 13] = [
+pub const GROUPS: [Group; 14] = [
     ("migration_states", states::CASES),
     ("migration_saving", saving::CASES),
     ("migration_loading", loading::CASES),
@@ -33,6 +34,7 @@ pub const GROUPS: [Group; 13] = [
     ("migration_lifetime", lifetime::CASES),
     ("migration_observed", observed::CASES),
     ("migration_hostile", hostile::CASES),
+    ("migration_versions", versions::CASES),
     ("migration_stress", stress::CASES),
     ("dma_logging", dma_logging::CASES),
 ];

@@ -251,9 +251,14 @@ fn shows_why_a_stream_was_refused_in_debugfs(world: &World<'_>) -> Outcome {
         "byte 0 of the magic is 0x7f, must be 0x89",
     );
     add(
-        &|stream| stream.head[8] = 2,
+        &|stream| stream.set_version(3),
         "EPROTO",
-        "stream version is 2, allowed is 1 to 1",
+        "stream version is 3, allowed is 1 to 2",
+    );
+    add(
+        &|stream| stream.set_version(1),
+        "EINVAL",
+        "stream version is 1, but the version string says 2",
     );
     add(
         &|stream| stream.set_text(&stream.text().replace("=serial", "=parallel")),
@@ -275,7 +280,11 @@ fn shows_why_a_stream_was_refused_in_debugfs(world: &World<'_>) -> Outcome {
         "EINVAL",
         "record 0x0007 at byte 89: it is mandatory and not known",
     );
-    add(&|stream| drop(stream.records.pop()), "EINVAL", "is missing");
+    add(
+        &|stream| drop(stream.records.pop()),
+        "EINVAL",
+        "record COUNTERS is missing",
+    );
     let mut behind = right.bytes();
     behind.push(0);
     cases.push((behind, "EINVAL", "bytes follow the record END"));
