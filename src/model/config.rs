@@ -72,12 +72,12 @@ impl<const N: usize> Field<N> {
     }
 }
 
-/// Where the last register ends. What follows is read-only zero, and need not be kept.
-const KEPT: usize = 0xf4;
+/// Where the last register ends that software can change. What follows need not be kept for each card.
+const KEPT: usize = 0x50;
 
 /// What each byte of configuration space is at power-on, and how it takes writes.
 struct Layout {
-    reset: [u8; KEPT],
+    reset: [u8; LEN],
     writable: [u8; KEPT],
     clearable: [u8; KEPT],
 }
@@ -111,7 +111,7 @@ impl Layout {
         };
 
         Self {
-            reset: [0; KEPT],
+            reset: [0; LEN],
             writable: [0; KEPT],
             clearable: [0; KEPT],
         }
@@ -165,7 +165,8 @@ impl Layout {
         .with(Field::read_only(ABI, version))
     }
 
-    /// Adds a register. Only evaluated while compiling, where an offset out of range is an error.
+    /// Adds a register. Only evaluated while compiling, where an offset out of range is an error; so is one of a register
+    /// that software can change and that is not kept.
     // Not `expect`: these are lints of the crate, and the kernel's build of the same file has them off.
     #[allow(
         clippy::arithmetic_side_effects,
@@ -176,8 +177,10 @@ impl Layout {
         let mut at = 0;
         while at < N {
             self.reset[field.offset + at] = field.reset[at];
-            self.writable[field.offset + at] = field.writable[at];
-            self.clearable[field.offset + at] = field.clearable[at];
+            if field.writable[at] | field.clearable[at] != 0 {
+                self.writable[field.offset + at] = field.writable[at];
+                self.clearable[field.offset + at] = field.clearable[at];
+            }
             at += 1;
         }
         self
@@ -204,7 +207,10 @@ impl Config {
         Self {
             ports,
             abi,
-            bytes: Layout::of(ports, abi).reset,
+            bytes: match Layout::of(ports, abi).reset.first_chunk() {
+                Some(kept) => *kept,
+                None => [0; KEPT],
+            },
         }
     }
 
@@ -228,8 +234,13 @@ impl Config {
         if let (Some(out), Some(kept)) = (out.get_mut(..count), kept.get(..count)) {
             out.copy_from_slice(kept);
         }
-        if let Some(rest) = out.get_mut(count..read) {
-            rest.fill(0);
+        // What is not kept reads as the table has it. Most reads end before.
+        if let Some(rest @ [_, ..]) = out.get_mut(count..read) {
+            let table = &Layout::of(self.ports, self.abi).reset;
+            let table = table.get(offset.saturating_add(count)..);
+            for (to, from) in rest.iter_mut().zip(table.unwrap_or_default()) {
+                *to = *from;
+            }
         }
         let status = STATUS.checked_sub(offset).and_then(|at| out.get_mut(at));
         if let (Some(status), true) = (status, pending) {

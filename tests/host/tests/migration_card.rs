@@ -142,6 +142,13 @@ fn room(card: &Card, version: u16) -> impl FnOnce(Direction) -> Option<Box<Sessi
     }
 }
 
+/// The driver allocates it for each transfer.
+#[test]
+fn a_session_fits_2_kib() {
+    let size = size_of::<Session<Card>>();
+    assert!(size <= 2048, "{size}");
+}
+
 proptest! {
     #![proptest_config(cases(200))]
 
