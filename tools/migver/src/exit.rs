@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 0 | yes: compatible, found, done |
 //! | 1 | no: not compatible, none found |
-//! | 2 | there is no answer: wrong arguments, something cannot be read or written |
+//! | 2 | there is no answer: wrong arguments, something cannot be read or written; from `mdevctl-callout`: not ours |
 
 use std::{
     error,
@@ -22,6 +22,8 @@ pub enum Outcome {
     Yes,
     /// Exit status 1.
     No,
+    /// Exit status 2: `mdevctl` is to ask another program. No error is shown.
+    NotOurs,
 }
 
 impl Outcome {
@@ -40,6 +42,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Yes => Self::SUCCESS,
             Outcome::No => Self::from(1),
+            Outcome::NotOurs => Self::from(2),
         }
     }
 }

@@ -23,6 +23,8 @@ pub mod exit;
 pub mod fleet;
 pub mod host;
 pub mod inventory;
+pub mod libvirt;
+pub mod mdevctl;
 pub mod operand;
 pub mod style;
 

@@ -11,6 +11,8 @@ pub mod choose;
 pub mod config;
 pub mod hook;
 pub mod log;
+pub mod stamp;
+pub mod virsh;
 
 pub mod xml;
 
