@@ -26,6 +26,7 @@ pub mod inventory;
 pub mod libvirt;
 pub mod mdevctl;
 pub mod operand;
+pub mod saved;
 pub mod style;
 
 pub use context::Context;

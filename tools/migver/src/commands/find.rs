@@ -3,20 +3,290 @@
 //! Which hosts and types can take a device in, best match first.
 
 use crate::{
+    fleet::{
+        candidates,
+        load,
+        Candidate,
+        Found,
+        Match,
+        Refused,
+        Search,
+        Table, //
+    },
+    operand::{
+        is_uuid,
+        Resolved, //
+    },
     Context,
     Error,
     Outcome, //
 };
 
-/// Which hosts and types can take a device in, best match first.
+use migver::Version;
+use serde_json::json;
+
+use std::{
+    fs,
+    io,
+    path::{
+        Path,
+        PathBuf, //
+    }, //
+};
+
+/// Which hosts, types and devices of a fleet can take a device in, best match first
+///
+/// The order: a type with the name of the source's type, if that is known; an equal string; one that the device could
+/// come back from; the nearest ABI minor; the nearest stream version; the least left over in parameters and features;
+/// types before existing devices, whose users an inventory does not tell; the most available instances; names.
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  migver find migdev-serial2 --in fleet/
+  migver find 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 --in fleet/ --limit 3
+  migver find node7:migdev/migdev-serial2 --in fleet/ --all
+
+Exit status: 0 if something can take it in, 1 if nothing can, 2 if that cannot be told.")]
+pub struct Args {
+    /// What is to migrate: a version string, a file, a UUID, a type, HOST:...; a UUID is looked up in the inventories
+    /// first
+    #[arg(value_name = "SRC")]
+    pub source: String,
+    /// Inventories: files, directories of *.json files, or - for standard input
+    #[arg(long = "in", value_name = "INVENTORY", required = true, num_args = 1..)]
+    pub inventories: Vec<PathBuf>,
+    /// Show so many of the best
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Show those that cannot, too, and the first reason of each
+    #[arg(long)]
+    pub all: bool,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// Always: this version of the tool does not have it.
-pub fn run(_args: &Args, _context: &mut Context<'_>) -> Result<Outcome, Error> {
-    Err(Error::new("find", "not in this version"))
+/// The source or an inventory cannot be read.
+pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
+    let inventories = load(&args.inventories, context.input)?;
+    let everything = || inventories.iter().flat_map(candidates);
+    let Some(source) = Source::of(&args.source, everything(), context)? else {
+        let line = format!("{} does not migrate", args.source.escape_debug());
+        writeln!(
+            context.err,
+            "{} {line}",
+            context.err_style.warning("migver:")
+        )?;
+        return Ok(Outcome::No);
+    };
+    let version = Version::parse(&source.text)
+        .map_err(|error| Error::new(&args.source, error).hint("'migver explain' tells more"))?;
+    let search = Search {
+        source: version,
+        type_name: source.type_name.as_deref(),
+        uuid: source.uuid.as_deref(),
+    };
+    let mut found = search.run(everything());
+    let outcome = Outcome::from_bool(!found.matches.is_empty());
+    let total = found.matches.len();
+    found.matches.truncate(args.limit.unwrap_or(usize::MAX));
+    if !args.all {
+        found.refused.clear();
+    }
+    if args.json {
+        let source = json!({
+            "migration_version": version.to_string(),
+            "type": source.type_name,
+            "uuid": source.uuid,
+        });
+        json(source, total, &found, context)?;
+    } else {
+        text(&version, total, &found, context)?;
+    }
+    Ok(outcome)
+}
+
+/// What the source says of itself, and what else is known of it.
+#[derive(Default)]
+struct Source {
+    text: Vec<u8>,
+    type_name: Option<String>,
+    uuid: Option<String>,
+}
+
+impl Source {
+    /// Looks a UUID up in the inventories, and whatever is not there as every command does. [`None`] does not
+    /// migrate.
+    fn of<'a>(
+        operand: &str,
+        mut everything: impl Iterator<Item = Candidate<'a>>,
+        context: &mut Context<'_>,
+    ) -> Result<Option<Self>, Error> {
+        if is_uuid(operand) {
+            let is_it = |uuid: &str| uuid.eq_ignore_ascii_case(operand);
+            if let Some(device) = everything.find(|item| item.uuid().is_some_and(is_it)) {
+                return Ok(Some(Self {
+                    text: device.string.into(),
+                    type_name: Some(device.type_name.to_owned()),
+                    uuid: device.uuid().map(str::to_owned),
+                }));
+            }
+        }
+        let resolved = Resolved::of(operand.as_ref(), context)?;
+        let Some(text) = resolved.text else {
+            return Ok(None);
+        };
+        let mut source = Self {
+            text,
+            ..Self::default()
+        };
+        if let Some(dir) = resolved.attribute.as_deref().and_then(Path::parent) {
+            let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
+            // A device has a link to its type; a type is what is not a device.
+            match fs::read_link(dir.join("mdev_type")) {
+                Ok(link) => {
+                    source.type_name = name(&link);
+                    source.uuid = name(dir);
+                }
+                Err(_) if dir.join("available_instances").exists() => source.type_name = name(dir),
+                Err(_) => {}
+            }
+        }
+        Ok(Some(source))
+    }
+}
+
+fn json(
+    source: serde_json::Value,
+    total: usize,
+    found: &Found<'_>,
+    context: &mut Context<'_>,
+) -> io::Result<()> {
+    let matches: Vec<_> = found
+        .matches
+        .iter()
+        .map(|item| {
+            let mut object = item.candidate.json();
+            object["migration_version"] = item.candidate.string.into();
+            object["same_type"] = item.is_same_type().into();
+            object["equal"] = item.is_equal().into();
+            object["could_return"] = item.could_return().into();
+            object
+        })
+        .collect();
+    let refused: Vec<_> = found
+        .refused
+        .iter()
+        .map(|item| {
+            let mut object = item.candidate.json();
+            object["migration_version"] = item.candidate.string.into();
+            object["refusal"] = item.why.json();
+            object
+        })
+        .collect();
+    let answer = json!({
+        "schema": 1,
+        "source": source,
+        "total": total,
+        "matches": matches,
+        "refused": refused,
+    });
+    serde_json::to_writer_pretty(&mut *context.out, &answer)?;
+    writeln!(context.out)
+}
+
+fn text(
+    source: &Version<'_>,
+    total: usize,
+    found: &Found<'_>,
+    context: &mut Context<'_>,
+) -> io::Result<()> {
+    let mut table = Table::new(["HOST", "PARENT", "TYPE", "DEVICE", "FREE", "NOTE"]);
+    for item in &found.matches {
+        table.row(line(&item.candidate, note(source, item)));
+    }
+    if !table.is_empty() {
+        table.write(context.out, context.style)?;
+    }
+    match total.saturating_sub(found.matches.len()) {
+        0 => {}
+        more => writeln!(context.out, "and {more} more")?,
+    }
+    if total == 0 {
+        let line = "nothing in the inventories can take it in";
+        writeln!(
+            context.err,
+            "{} {line}",
+            context.err_style.warning("migver:")
+        )?;
+    }
+    if found.refused.is_empty() {
+        return Ok(());
+    }
+    if total > 0 {
+        writeln!(context.out)?;
+    }
+    let mut table = Table::new(["HOST", "PARENT", "TYPE", "DEVICE", "FREE", "REFUSED"]);
+    for item in &found.refused {
+        table.row(line(&item.candidate, refusal(item)));
+    }
+    table.write(context.out, context.style)
+}
+
+fn line(candidate: &Candidate<'_>, note: String) -> [String; 6] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        candidate.host.to_owned(),
+        candidate.parent.to_owned(),
+        candidate.type_name.to_owned(),
+        or_dash(candidate.uuid().map(str::to_owned)),
+        or_dash(candidate.available().map(|number| number.to_string())),
+        note,
+    ]
+}
+
+/// Says what is not the same there.
+fn note(source: &Version<'_>, item: &Match<'_>) -> String {
+    if item.is_equal() {
+        return "equal".to_owned();
+    }
+    let mut notes = Vec::new();
+    let (from, to) = (source.abi().minor, item.version.abi().minor);
+    if from != to {
+        notes.push(format!("abi {}", item.version.abi()));
+    }
+    let (from, to) = (source.stream(), item.version.stream());
+    if from != to {
+        notes.push(format!("stream {to}"));
+    }
+    for (from, to) in source.parameters().zip(item.version.parameters()) {
+        if from != to {
+            notes.push(to.to_string());
+        }
+    }
+    let more: Vec<_> = item
+        .version
+        .takes()
+        .filter(|name| !source.takes().any(|mine| mine == *name))
+        .collect();
+    if !more.is_empty() {
+        notes.push(format!("takes {} more", more.join("+")));
+    }
+    if !item.could_return() {
+        notes.push("no way back".to_owned());
+    }
+    notes.join(", ")
+}
+
+/// Says the first reason, and how many there are besides.
+fn refusal(item: &Refused<'_>) -> String {
+    let first = item.why.first();
+    match item.why.count().saturating_sub(1) {
+        0 => format!("{}: {first}", item.why.mark()),
+        more => format!("{}: {first} (and {more} more)", item.why.mark()),
+    }
 }
