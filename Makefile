@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The person's commands. What they do stands in tools/ and tests/; what goes into the module stands in Kbuild.
 export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
+export DESTDIR PREFIX SYSCONFDIR MDEVCTLDIR
 
-.PHONY: module demo test fuzz bench shell install clean clean-cache help
+.PHONY: module demo test fuzz bench shell install install-tools uninstall-tools clean clean-cache help
 .NOTPARALLEL:
 
 module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
@@ -26,6 +27,12 @@ shell: ## an interactive console in an emulated machine with the module loaded a
 install: ## build the module and install it for its kernel
 	@tools/module/build install
 
+install-tools: ## build migver and install it with libvirt's hook and mdevctl's callout; DESTDIR= and PREFIX= as usual
+	@tools/install/install
+
+uninstall-tools: ## take away what install-tools put there
+	@tools/install/install --remove
+
 clean: ## remove what was built in this checkout
 	rm -rf build target
 
@@ -34,4 +41,4 @@ clean-cache: ## remove what set-up made outside this checkout (toolchain, kernel
 
 help: ## this list
 	@echo 'make [TARGET] [KDIR=a kernel build tree] [RUSTC=...] [BINDGEN=...]'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
