@@ -47,6 +47,11 @@ impl MdevType {
             .unwrap_or_default()
     }
 
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The number of serial ports that a device of this type has; `None` for a type that is not in the list.
     pub fn ports(&self) -> Option<usize> {
         self.kind().map(|(_, ports, _)| *ports)

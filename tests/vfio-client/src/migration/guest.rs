@@ -172,6 +172,15 @@ pub fn examine(device: &Device, ports: usize) -> Result<View, Errno> {
     Ok(view)
 }
 
+/// Takes from a view what tells one ABI of the card from another: the register that names it.
+pub fn forget_abi(view: &mut View) {
+    if let Some((_, configuration)) = view.first_mut() {
+        if let Some(register) = configuration.get_mut(0xf0..0xf4) {
+            register.fill(0);
+        }
+    }
+}
+
 /// Checks that two views are the same, and names what is not.
 ///
 /// # Errors

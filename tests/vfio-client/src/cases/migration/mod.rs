@@ -7,6 +7,7 @@ use crate::ktap::{check_eq, Miss, Outcome};
 use crate::migration::{guest, v2};
 
 mod dma_logging;
+mod held;
 mod hostile;
 mod interrupts;
 mod lifetime;
@@ -22,7 +23,7 @@ mod stress;
 mod versions;
 
 /// What a device promises whose type migrates.
-pub const GROUPS: [Group; 14] = [
+pub const GROUPS: [Group; 15] = [
     ("migration_states", states::CASES),
     ("migration_saving", saving::CASES),
     ("migration_loading", loading::CASES),
@@ -35,6 +36,7 @@ pub const GROUPS: [Group; 14] = [
     ("migration_observed", observed::CASES),
     ("migration_hostile", hostile::CASES),
     ("migration_versions", versions::CASES),
+    ("migration_held", held::CASES),
     ("migration_stress", stress::CASES),
     ("dma_logging", dma_logging::CASES),
 ];
