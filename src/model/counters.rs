@@ -43,14 +43,9 @@ impl PortCounters {
         self.overrun = self.overrun.wrapping_add(1);
     }
 
-    /// As they are saved.
-    pub(super) fn encode(self) -> [u8; LEN] {
-        let mut bytes = [0; LEN];
-        let fields = [self.passed.to_le_bytes(), self.overrun.to_le_bytes()];
-        for (to, from) in bytes.iter_mut().zip(fields.iter().flatten()) {
-            *to = *from;
-        }
-        bytes
+    /// As they are saved, field by field.
+    pub(super) fn encode(self) -> [[u8; 8]; FIELDS.len()] {
+        [self.passed.to_le_bytes(), self.overrun.to_le_bytes()]
     }
 
     /// As they were saved. Any number is one that was counted.
@@ -88,7 +83,7 @@ mod tests {
             overrun: 0x100f_0e0d_0c0b_0a09,
         };
         let bytes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
-        assert_eq!(counters.encode(), bytes);
+        assert_eq!(*counters.encode().as_flattened(), bytes);
         assert_eq!(PortCounters::decode(&bytes), counters);
     }
 

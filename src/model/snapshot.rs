@@ -215,7 +215,8 @@ impl Snapshot for Card {
         if has_counters(version) {
             let counters = self.uarts().each_ref().map(|uart| uart.counters().encode());
             let counters = counters.get(..ports).ok_or(Full)?;
-            records.put(COUNTERS, MANDATORY, counters.as_flattened())?;
+            let payload = counters.as_flattened().as_flattened();
+            records.put(COUNTERS, MANDATORY, payload)?;
         }
         Ok(())
     }
