@@ -13,6 +13,13 @@ use crate::{
         Search,
         Table, //
     },
+    inventory::{
+        nfd::{
+            self,
+            Requirement, //
+        },
+        traits, //
+    },
     operand::{
         is_uuid,
         Resolved, //
@@ -45,6 +52,7 @@ Examples:
   migver find migdev-serial2 --in fleet/
   migver find 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 --in fleet/ --limit 3
   migver find node7:migdev/migdev-serial2 --in fleet/ --all
+  migver find migdev-serial2 --selector nfd
 
 Exit status: 0 if something can take it in, 1 if nothing can, 2 if that cannot be told.")]
 pub struct Args {
@@ -53,8 +61,11 @@ pub struct Args {
     #[arg(value_name = "SRC")]
     pub source: String,
     /// Inventories: files, directories of *.json files, or - for standard input
-    #[arg(long = "in", value_name = "INVENTORY", required = true, num_args = 1..)]
+    #[arg(long = "in", value_name = "INVENTORY", required_unless_present = "selector", num_args = 1..)]
     pub inventories: Vec<PathBuf>,
+    /// The type whose name is the best match, instead of the source's
+    #[arg(long = "type", value_name = "TYPE")]
+    pub type_name: Option<String>,
     /// Show so many of the best
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -64,6 +75,18 @@ pub struct Args {
     /// Write JSON
     #[arg(long)]
     pub json: bool,
+    /// Write what a scheduler has to ask for, instead of looking for it
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "all", "limit"])]
+    pub selector: Option<Selector>,
+}
+
+/// Whose terms a selector is in.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Selector {
+    /// Kubernetes: matchExpressions of a node affinity, for one type, over the labels of 'inventory --format nfd'
+    Nfd,
+    /// OpenStack Placement: the required ones of the traits of 'inventory --format traits'
+    Traits,
 }
 
 /// Runs the command.
@@ -74,7 +97,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     let inventories = load(&args.inventories, context.input)?;
     let everything = || inventories.iter().flat_map(candidates);
-    let Some(source) = Source::of(&args.source, everything(), context)? else {
+    let Some(mut source) = Source::of(&args.source, everything(), context)? else {
         let line = format!("{} does not migrate", args.source.escape_debug());
         writeln!(
             context.err,
@@ -85,6 +108,12 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     };
     let version = Version::parse(&source.text)
         .map_err(|error| Error::new(&args.source, error).hint("'migver explain' tells more"))?;
+    if args.type_name.is_some() {
+        source.type_name.clone_from(&args.type_name);
+    }
+    if let Some(format) = args.selector {
+        return selector(format, &version, source.type_name.as_deref(), context);
+    }
     let search = Search {
         source: version,
         type_name: source.type_name.as_deref(),
@@ -108,6 +137,42 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
         text(&version, total, &found, context)?;
     }
     Ok(outcome)
+}
+
+/// Writes what a scheduler has to ask for.
+fn selector(
+    format: Selector,
+    source: &Version<'_>,
+    type_name: Option<&str>,
+    context: &mut Context<'_>,
+) -> Result<Outcome, Error> {
+    let out = &mut *context.out;
+    match format {
+        Selector::Nfd => {
+            let type_name = type_name.ok_or_else(|| {
+                Error::new("selector", "labels are of one type, and which is not known")
+                    .hint("say it with --type")
+            })?;
+            for Requirement {
+                name,
+                operator,
+                value,
+            } in nfd::requirements(source, type_name)
+            {
+                writeln!(out, "- key: {}/{name}", nfd::PREFIX)?;
+                writeln!(out, "  operator: {operator}")?;
+                if let Some(value) = value {
+                    writeln!(out, "  values: [\"{value}\"]")?;
+                }
+            }
+        }
+        Selector::Traits => {
+            for name in traits::required(source) {
+                writeln!(out, "{name}")?;
+            }
+        }
+    }
+    Ok(Outcome::Yes)
 }
 
 /// What the source says of itself, and what else is known of it.

@@ -5,6 +5,10 @@
 use crate::{
     fleet,
     host,
+    inventory::{
+        nfd,
+        traits, //
+    },
     Context,
     Error,
     Outcome, //
@@ -16,7 +20,9 @@ const EXAMPLES: &str = "\
 Examples:
   migver inventory >node7.json
   for h in node1 node2; do ssh $h migver inventory; done >fleet.json
-      What 'migver find' and 'migver matrix' read.";
+      What 'migver find' and 'migver matrix' read.
+  migver inventory --format nfd >/etc/kubernetes/node-feature-discovery/features.d/migver
+  migver inventory --format traits --from fleet.json";
 
 /// Write down what this host offers: its parents, types and devices, with their version strings
 ///
@@ -41,6 +47,10 @@ pub struct Args {
 pub enum Format {
     /// JSON, for migver and for programs
     Json,
+    /// Labels of a Kubernetes node: a feature file for Node Feature Discovery
+    Nfd,
+    /// Custom traits of OpenStack Placement, for each type of each parent
+    Traits,
 }
 
 /// Runs the command.
@@ -53,10 +63,20 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
         Some(path) => fleet::load(std::slice::from_ref(path), context.input)?,
         None => vec![host::inventory(&context.sysfs, args.host.as_deref())?],
     };
-    for inventory in inventories {
-        match args.format {
-            Format::Json => inventory.write(&mut *context.out)?,
+    match args.format {
+        Format::Json => {
+            for inventory in inventories {
+                inventory.write(&mut *context.out)?;
+            }
         }
+        Format::Nfd => match inventories.as_slice() {
+            [inventory] => nfd::write(inventory, context.out)?,
+            several => {
+                let why = format!("{} hosts, and a node's labels are of one", several.len());
+                return Err(Error::new("nfd", why).hint("run it on each host"));
+            }
+        },
+        Format::Traits => traits::write(&inventories, context.out)?,
     }
     Ok(Outcome::Yes)
 }
