@@ -334,6 +334,21 @@ mod tests {
     }
 
     #[test]
+    fn each_port_counts_for_itself() {
+        for ports in [Ports::One, Ports::Two] {
+            let mut card = Card::new(ports, Abi::NEWEST);
+            let last = Card::io_len(ports) - 8;
+            card.io_write(last, b"x");
+            let mut counted = card.counters();
+            if ports == Ports::Two {
+                assert_eq!(counted.next(), Some(PortCounters::default()));
+            }
+            assert_eq!(counted.next().map(|counters| counters.passed), Some(1));
+            assert_eq!(counted.next(), None);
+        }
+    }
+
+    #[test]
     fn reset_leaves_nothing_to_the_next_user() {
         for ports in [Ports::One, Ports::Two] {
             let mut card = interrupting(ports);
@@ -344,6 +359,16 @@ mod tests {
             card.reset();
             assert_eq!(card, Card::new(ports, Abi::NEWEST));
             assert_eq!(card.ports(), ports);
+        }
+    }
+
+    #[test]
+    fn reset_keeps_the_version_of_what_the_guest_sees() {
+        for abi in Abi::ALL {
+            let mut card = Card::new(Ports::One, abi);
+            card.reset();
+            assert_eq!(card.abi(), abi);
+            assert_eq!(config_byte(&mut card, 0xf1), abi.minor());
         }
     }
 }

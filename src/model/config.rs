@@ -234,8 +234,8 @@ impl Config {
         if let (Some(out), Some(kept)) = (out.get_mut(..count), kept.get(..count)) {
             out.copy_from_slice(kept);
         }
-        // What is not kept reads as the table has it. Most reads end before.
-        if let Some(rest @ [_, ..]) = out.get_mut(count..read) {
+        // What is not kept reads as the table has it, to its end. Most reads end before.
+        if let Some(rest @ [_, ..]) = out.get_mut(count..) {
             let table = &Layout::of(self.ports, self.abi).reset;
             let table = table.get(offset.saturating_add(count)..);
             for (to, from) in rest.iter_mut().zip(table.unwrap_or_default()) {
@@ -490,8 +490,8 @@ mod tests {
     #[test]
     fn the_version_is_there_from_1_1_on_and_cannot_be_written() {
         for (abi, version) in [(Abi::V1_0, [0; 4]), (Abi::V1_1, [1, 1, 0, 0])] {
-            let mut config = Config::new(Ports::Two, abi);
-            for data in [0x00, 0xff] {
+            for (ports, data) in [(Ports::One, 0x00), (Ports::Two, 0xff)] {
+                let mut config = Config::new(ports, abi);
                 config.write(0xf0, &[data; 4]);
                 let mut bytes = [0xaa; 8];
                 assert_eq!(config.read(0xee, &mut bytes, false), 8);

@@ -452,6 +452,37 @@ mod tests {
     }
 
     #[test]
+    fn what_the_receiver_takes_in_through_the_plug_is_counted() {
+        let mut line = fifo_mode();
+        send(&mut line, 20, PLUG);
+        assert_eq!([line.counters.passed, line.counters.overrun], [16, 0]);
+        assert!(receives_exactly(&mut line, 20, PLUG));
+        assert_eq!([line.counters.passed, line.counters.overrun], [20, 0]);
+        send(&mut line, 5, LOOPBACK);
+        line.write_control(0x43);
+        line.run(PLUG);
+        send(&mut line, 5, PLUG);
+        assert_eq!([line.counters.passed, line.counters.overrun], [20, 0]);
+    }
+
+    #[test]
+    fn every_character_that_an_overrun_costs_is_counted() {
+        for (mut line, depth) in [(character_mode(), 1), (fifo_mode(), 16)] {
+            send(&mut line, 20, LOOPBACK);
+            let overrun = 20 - depth;
+            assert_eq!([line.counters.passed, line.counters.overrun], [0, overrun]);
+            // Telling it, or dropping what did arrive, takes nothing back. A break costs one more.
+            line.take_status();
+            line.write_control(0x43);
+            line.run(PLUG);
+            line.write_fifo_control(0x07);
+            line.run(PLUG);
+            let overrun = overrun + 1;
+            assert_eq!([line.counters.passed, line.counters.overrun], [0, overrun]);
+        }
+    }
+
+    #[test]
     fn a_break_overruns_a_full_receiver_and_spares_what_waits() {
         let mut line = fifo_mode();
         send(&mut line, 20, PLUG);
