@@ -62,7 +62,7 @@ fn assert_harmless(source: &Plain, destination: &Plain, feature: &str) {
     more.takes.insert(feature.into());
     if more.text().len() <= MAX_LEN {
         let mut expected = found(source, destination);
-        expected.retain(|(field, _)| *field != format!("feature {feature}"));
+        expected.retain(|reason| reason.field != format!("feature {feature}"));
         assert_eq!(found(source, &more), expected);
     }
 }

@@ -24,7 +24,8 @@ use migver_support::{
     fits,
     found,
     reasons,
-    Plain, //
+    Plain,
+    Reason, //
 };
 use proptest::{
     collection::{
@@ -362,14 +363,18 @@ proptest! {
 
     #[test]
     fn one_changed_field_gives_exactly_that_reason(plain in version(), change in 0..CHANGES.len()) {
-        let (field, class, change) = CHANGES[change];
+        let (field, class, expected, change) = CHANGES[change];
         let mut source = plain.clone();
         let mut destination = plain;
         // Nothing generated stands in the way of the change.
         for side in [&mut source, &mut destination] {
             side.abi.0 = side.abi.0.clamp(1, u32::MAX - 1);
             side.abi.1 = side.abi.1.clamp(1, u32::MAX - 1);
-            side.parameters = BTreeMap::from([("p".into(), (Rule::Equal, 5))]);
+            side.parameters = BTreeMap::from([
+                ("p".into(), (Rule::Equal, 5)),
+                ("r".into(), (Rule::AtMost, 5)),
+                ("s".into(), (Rule::AtLeast, 5)),
+            ]);
             side.extensions = BTreeMap::from([("e".into(), (Marking::Required, "5".into()))]);
             side.needs = BTreeSet::new();
             side.takes = BTreeSet::new();
@@ -377,63 +382,108 @@ proptest! {
         }
         prop_assert!(fits(&source, &destination));
         change(&mut source, &mut destination);
-        prop_assert_eq!(found(&source, &destination), vec![(field.to_string(), class.errno())]);
+        let found = found(&source, &destination);
+        prop_assert_eq!(found.len(), 1);
+        let Reason { source, destination, fault, side, .. } = &found[0];
+        prop_assert_eq!((found[0].field.as_str(), found[0].errno), (field, class.errno()));
+        prop_assert_eq!((*fault, *side), expected);
+        // Both values are there, unless the fault is that one is not.
+        prop_assert_ne!(source, destination);
+        prop_assert_eq!(source.is_some() && destination.is_some(), *fault != "missing");
     }
 }
 
-/// A field, the class of its refusal, and a change that brings it about.
-type Change = (&'static str, Class, fn(&mut Plain, &mut Plain));
+/// A field, the class of its refusal, the fault and its side, and a change that brings it about.
+type Change = (
+    &'static str,
+    Class,
+    (&'static str, Option<&'static str>),
+    fn(&mut Plain, &mut Plain),
+);
 
-const CHANGES: [Change; 18] = [
-    ("vendor", Class::OtherDevice, |source, _| {
+const DIFFERENT: (&str, Option<&str>) = ("different", None);
+const DROPPED: (&str, Option<&str>) = ("dropped", Some("destination"));
+const OLD_THERE: (&str, Option<&str>) = ("too-old", Some("source"));
+const OLD_HERE: (&str, Option<&str>) = ("too-old", Some("destination"));
+const SMALL_THERE: (&str, Option<&str>) = ("too-small", Some("source"));
+const SMALL_HERE: (&str, Option<&str>) = ("too-small", Some("destination"));
+const LACKS_THERE: (&str, Option<&str>) = ("missing", Some("source"));
+const LACKS_HERE: (&str, Option<&str>) = ("missing", Some("destination"));
+
+const CHANGES: [Change; 21] = [
+    ("vendor", Class::OtherDevice, DIFFERENT, |source, _| {
         source.vendor = "other".repeat(10)
     }),
-    ("model", Class::OtherDevice, |_, destination| {
+    ("model", Class::OtherDevice, DIFFERENT, |_, destination| {
         destination.model = "other".repeat(10)
     }),
-    ("abi", Class::Version, |source, _| source.abi.0 += 1),
-    ("abi", Class::Version, |source, _| source.abi.0 -= 1),
-    ("abi", Class::Version, |source, _| source.abi.1 += 1),
-    ("abi", Class::Version, |_, destination| {
+    ("abi", Class::Version, OLD_HERE, |source, _| {
+        source.abi.0 += 1
+    }),
+    ("abi", Class::Version, OLD_THERE, |source, _| {
+        source.abi.0 -= 1
+    }),
+    ("abi", Class::Version, OLD_HERE, |source, _| {
+        source.abi.1 += 1
+    }),
+    ("abi", Class::Version, OLD_HERE, |_, destination| {
         destination.abi.1 -= 1
     }),
-    ("stream", Class::Version, |source, _| {
+    ("stream", Class::Version, OLD_HERE, |source, _| {
         source.stream = (7, 4, 7)
     }),
-    ("stream", Class::Version, |source, _| {
+    ("stream", Class::Version, OLD_THERE, |source, _| {
         source.stream = (3, 3, 6)
     }),
-    ("stream", Class::Version, |_, destination| {
+    ("stream", Class::Version, OLD_HERE, |_, destination| {
         destination.stream = (4, 4, 4)
     }),
-    ("stream", Class::Version, |_, destination| {
+    ("stream", Class::Version, DROPPED, |_, destination| {
         destination.stream = (5, 5, 6)
     }),
-    ("feature x", Class::Feature, |source, _| {
+    ("feature x", Class::Feature, LACKS_HERE, |source, _| {
         source.needs.insert("x".into());
         source.takes.insert("x".into());
     }),
-    ("param.p", Class::Parameter, |source, _| {
+    ("param.p", Class::Parameter, DIFFERENT, |source, _| {
         source.parameters.insert("p".into(), (Rule::Equal, 6));
     }),
-    ("param.p", Class::Parameter, |source, _| {
+    ("param.p", Class::Parameter, DIFFERENT, |source, _| {
         source.parameters.insert("p".into(), (Rule::AtMost, 5));
     }),
-    ("param.p", Class::Parameter, |source, _| {
-        source.parameters.clear()
+    ("param.p", Class::Parameter, LACKS_THERE, |source, _| {
+        source.parameters.remove("p");
     }),
-    ("param.q", Class::Parameter, |source, _| {
+    ("param.q", Class::Parameter, LACKS_HERE, |source, _| {
         source.parameters.insert("q".into(), (Rule::AtLeast, 0));
     }),
-    ("ext.e", Class::Feature, |source, _| {
+    ("param.r", Class::Parameter, SMALL_HERE, |source, _| {
+        source.parameters.insert("r".into(), (Rule::AtMost, 6));
+    }),
+    (
+        "param.s",
+        Class::Parameter,
+        SMALL_THERE,
+        |_, destination| {
+            destination
+                .parameters
+                .insert("s".into(), (Rule::AtLeast, 6));
+        },
+    ),
+    ("ext.e", Class::Feature, DIFFERENT, |source, _| {
         source
             .extensions
             .insert("e".into(), (Marking::Required, "6".into()));
     }),
-    ("ext.e", Class::Feature, |_, destination| {
+    ("ext.e", Class::Feature, LACKS_HERE, |_, destination| {
         destination.extensions.clear()
     }),
-    ("ext.f", Class::Feature, |source, _| {
+    ("ext.e", Class::Feature, LACKS_THERE, |source, _| {
+        source
+            .extensions
+            .insert("e".into(), (Marking::Optional, "5".into()));
+    }),
+    ("ext.f", Class::Feature, LACKS_HERE, |source, _| {
         source
             .extensions
             .insert("f".into(), (Marking::Required, "5".into()));

@@ -139,6 +139,29 @@ fn agrees_with_the_rules_on_every_pair_of_parameters_and_extensions() {
 }
 
 #[test]
+fn a_feature_more_at_the_destination_never_turns_yes_into_no() {
+    let versions = vary(
+        vec![Plain::simple()],
+        &[(1, 0), (1, 1), (2, 0)],
+        |version, abi| version.abi = *abi,
+    );
+    let versions = vary(versions, &X, set_feature);
+    let versions = vary(versions, &Y, set_feature);
+    for source in &versions {
+        for destination in &versions {
+            let before = found(source, destination);
+            for feature in ["a", "x", "y", "z"] {
+                let mut more = destination.clone();
+                more.takes.insert(feature.into());
+                let mut expected = before.clone();
+                expected.retain(|reason| reason.field != format!("feature {feature}"));
+                assert_eq!(found(source, &more), expected);
+            }
+        }
+    }
+}
+
+#[test]
 fn no_detour_reaches_further_than_the_direct_way() {
     let versions = vary(vec![Plain::simple()], &[0, 1], |version, minor| {
         version.abi.1 = *minor

@@ -11,6 +11,7 @@ use std::collections::{
 use migver::{
     Marking,
     Rule,
+    Side,
     Version, //
 };
 
@@ -61,11 +62,7 @@ impl Plain {
             }
         }
         for (name, (rule, value)) in &self.parameters {
-            let rule = match rule {
-                Rule::Equal => "eq",
-                Rule::AtMost => "le",
-                Rule::AtLeast => "ge",
-            };
+            let rule = spelling(*rule);
             parts.push(format!("param.{name}={rule}:{value}"));
         }
         for (name, (marking, value)) in &self.extensions {
@@ -87,26 +84,85 @@ impl Plain {
     }
 }
 
-/// The field and the errno of every reason against `source`, by the rules of the document.
-pub fn reasons(source: &Plain, destination: &Plain) -> Vec<(String, i32)> {
-    let mut reasons = Vec::new();
-    let mut refuse = |field: String, errno| reasons.push((field, errno));
+/// A rule as the document spells it.
+fn spelling(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Equal => "eq",
+        Rule::AtMost => "le",
+        Rule::AtLeast => "ge",
+    }
+}
 
-    if source.vendor != destination.vendor {
-        refuse("vendor".into(), 18);
+/// A reason against a source, in the words of the document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// Such as `vendor`, `feature NAME`, `param.NAME`.
+    pub field: String,
+    pub errno: i32,
+    /// What each side's string has there, if anything.
+    pub source: Option<String>,
+    pub destination: Option<String>,
+    pub fault: &'static str,
+    /// Whose fault it is, if it is the one's more than the other's.
+    pub side: Option<&'static str>,
+}
+
+/// Every reason against `source`, by the rules of the document.
+pub fn reasons(source: &Plain, destination: &Plain) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let mut refuse = |field: String, errno, values: [Option<String>; 2], fault, side| {
+        let [source, destination] = values;
+        reasons.push(Reason {
+            field,
+            errno,
+            source,
+            destination,
+            fault,
+            side,
+        });
+    };
+    let (ours, theirs) = (Some("destination"), Some("source"));
+
+    for (field, values) in [
+        ("vendor", [&source.vendor, &destination.vendor]),
+        ("model", [&source.model, &destination.model]),
+    ] {
+        if values[0] != values[1] {
+            let values = values.map(|value| Some(value.clone()));
+            refuse(field.into(), 18, values, "different", None);
+        }
     }
-    if source.model != destination.model {
-        refuse("model".into(), 18);
+    let values =
+        [source.abi, destination.abi].map(|(major, minor)| Some(format!("{major}.{minor}")));
+    if source.abi.0 < destination.abi.0 {
+        refuse("abi".into(), 71, values, "too-old", theirs);
+    } else if source.abi > destination.abi {
+        refuse("abi".into(), 71, values, "too-old", ours);
     }
-    if source.abi.0 != destination.abi.0 || source.abi.1 > destination.abi.1 {
-        refuse("abi".into(), 71);
-    }
+    let (writes, oldest, newest) = source.stream;
     let loads = destination.stream.1..=destination.stream.2;
-    if !loads.contains(&source.stream.0) || destination.stream.1 > source.stream.1 {
-        refuse("stream".into(), 71);
+    let range = |oldest, newest| Some(format!("{oldest}-{newest}"));
+    let values = [
+        Some(writes.to_string()),
+        range(*loads.start(), *loads.end()),
+    ];
+    if writes > *loads.end() {
+        refuse("stream".into(), 71, values, "too-old", ours);
+    } else if writes < *loads.start() {
+        refuse("stream".into(), 71, values, "too-old", theirs);
+    } else if oldest < *loads.start() {
+        let [_, loads] = values;
+        refuse(
+            "stream".into(),
+            71,
+            [range(oldest, newest), loads],
+            "dropped",
+            ours,
+        );
     }
     for name in source.needs.difference(&destination.takes) {
-        refuse(format!("feature {name}"), 95);
+        let values = [Some(name.clone()), None];
+        refuse(format!("feature {name}"), 95, values, "missing", ours);
     }
 
     let names: BTreeSet<_> = source
@@ -115,18 +171,20 @@ pub fn reasons(source: &Plain, destination: &Plain) -> Vec<(String, i32)> {
         .chain(destination.parameters.keys())
         .collect();
     for name in names {
-        let fits = match (
-            source.parameters.get(name),
-            destination.parameters.get(name),
-        ) {
-            (Some((Rule::Equal, theirs)), Some((Rule::Equal, ours))) => theirs == ours,
-            (Some((Rule::AtMost, theirs)), Some((Rule::AtMost, ours))) => theirs <= ours,
-            (Some((Rule::AtLeast, theirs)), Some((Rule::AtLeast, ours))) => theirs >= ours,
-            _ => false,
+        let sides = [source, destination].map(|plain| plain.parameters.get(name));
+        let (fault, side) = match sides {
+            [Some((Rule::Equal, a)), Some((Rule::Equal, b))] if a == b => continue,
+            [Some((Rule::AtMost, a)), Some((Rule::AtMost, b))] if a <= b => continue,
+            [Some((Rule::AtLeast, a)), Some((Rule::AtLeast, b))] if a >= b => continue,
+            [Some((Rule::AtMost, _)), Some((Rule::AtMost, _))] => ("too-small", ours),
+            [Some((Rule::AtLeast, _)), Some((Rule::AtLeast, _))] => ("too-small", theirs),
+            [Some(_), Some(_)] => ("different", None),
+            [Some(_), None] => ("missing", ours),
+            [None, _] => ("missing", theirs),
         };
-        if !fits {
-            refuse(format!("param.{name}"), 34);
-        }
+        let values =
+            sides.map(|item| item.map(|(rule, value)| format!("{}:{value}", spelling(*rule))));
+        refuse(format!("param.{name}"), 34, values, fault, side);
     }
 
     let names: BTreeSet<_> = source
@@ -135,34 +193,51 @@ pub fn reasons(source: &Plain, destination: &Plain) -> Vec<(String, i32)> {
         .chain(destination.extensions.keys())
         .collect();
     for name in names {
-        let required = |plain: &Plain| match plain.extensions.get(name) {
-            Some((Marking::Required, value)) => Some(value.clone()),
+        let sides = [source, destination].map(|plain| match plain.extensions.get(name) {
+            Some((Marking::Required, value)) => Some(format!("must:{value}")),
             _ => None,
+        });
+        let (fault, side) = match &sides {
+            [a, b] if a == b => continue,
+            [Some(_), Some(_)] => ("different", None),
+            [Some(_), None] => ("missing", ours),
+            [None, _] => ("missing", theirs),
         };
-        if required(source) != required(destination) {
-            refuse(format!("ext.{name}"), 95);
-        }
+        refuse(format!("ext.{name}"), 95, sides, fault, side);
     }
     reasons
 }
 
 /// What the real code finds between the strings of two versions.
-pub fn found(source: &Plain, destination: &Plain) -> Vec<(String, i32)> {
+pub fn found(source: &Plain, destination: &Plain) -> Vec<Reason> {
     let (source, destination) = (source.text(), destination.text());
     let source = Version::parse(source.as_bytes()).expect("a plain version is well-formed");
     let destination = Version::parse(destination.as_bytes()).expect("so is this one");
     let verdict = migver::compare(&source, &destination);
     let reasons: Vec<_> = verdict
         .reasons()
-        .map(|reason| (reason.field.to_string(), reason.class().errno()))
+        .map(|reason| Reason {
+            field: reason.field.to_string(),
+            errno: reason.class().errno(),
+            source: reason.spelled(Side::Source).map(|text| text.to_string()),
+            destination: reason
+                .spelled(Side::Destination)
+                .map(|text| text.to_string()),
+            fault: reason.fault.name(),
+            side: reason.fault.side().map(Side::name),
+        })
         .collect();
     assert_eq!(verdict.is_compatible(), reasons.is_empty());
+    assert_eq!(
+        verdict.kind().name(),
+        if reasons.is_empty() { "live" } else { "none" }
+    );
     assert_eq!(
         verdict.class().map(|class| class.errno()),
         // The document's order of precedence.
         [18, 71, 95, 34]
             .into_iter()
-            .find(|errno| reasons.iter().any(|(_, found)| found == errno)),
+            .find(|errno| reasons.iter().any(|reason| reason.errno == *errno)),
     );
     reasons
 }
