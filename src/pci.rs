@@ -104,7 +104,8 @@ impl<T: Driver> Registration<T> {
                     id_table: Self::TABLE.as_ptr(),
                     probe: Some(Self::probe_callback),
                     remove: Some(Self::remove_callback),
-                    ..pin_init::zeroed()
+                    // Not `zeroed()`: the kernel crate does not say of each configuration's locks that they may be that.
+                    ..Default::default()
                 };
                 // SAFETY: `slot` is valid for writes.
                 unsafe { slot.write(driver) };
