@@ -57,7 +57,8 @@ impl Attribute<mdev::Type<Serial>> for Present {
             Err(Refused::Unknown) => {
                 let reason = fmt!("migration_baselines has what the driver can be held at");
                 refusals.baseline(place, "EOPNOTSUPP", reason);
-                Err(EOPNOTSUPP)
+                // The kernel crate has no name for it before Linux 7.3. CAST: An errno is a small number.
+                Err(Error::from_errno(-(kernel::uapi::EOPNOTSUPP as c_int)))
             }
             Err(Refused::InUse(count)) => {
                 let reason = fmt!("devices of the type to be removed first: {}", count);
