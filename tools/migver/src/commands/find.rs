@@ -6,6 +6,7 @@ use crate::{
     fleet::{
         candidates,
         load,
+        unreadable,
         Candidate,
         Found,
         Match,
@@ -107,7 +108,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
         return Ok(Outcome::No);
     };
     let version = Version::parse(&source.text)
-        .map_err(|error| Error::new(&args.source, error).hint("'migver explain' tells more"))?;
+        .map_err(|error| Error::new(&args.source, unreadable(&error)))?;
     if args.type_name.is_some() {
         source.type_name.clone_from(&args.type_name);
     }

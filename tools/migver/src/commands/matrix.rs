@@ -73,6 +73,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     let inventories = load(&args.inventories, context.input)?;
     let everything = inventories.iter().flat_map(candidates);
     let matrix = Matrix::new(everything, &args.from, &args.to);
+    let empty = matrix.sources().next().is_none() || matrix.destinations().next().is_none();
     if args.json {
         serde_json::to_writer_pretty(&mut *context.out, &matrix.json()).map_err(io::Error::from)?;
         writeln!(context.out)?;
@@ -86,10 +87,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
                 .and_then(|()| file.flush())
                 .map_err(cannot)?;
         }
-    } else {
+    } else if !empty {
         text(&matrix, args, context)?;
     }
-    let empty = matrix.sources().next().is_none() || matrix.destinations().next().is_none();
     if empty {
         let what = "nothing that migrates is among the sources or among the destinations";
         writeln!(

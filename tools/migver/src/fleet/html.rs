@@ -3,6 +3,7 @@
 //! A matrix as one page that needs nothing else: no script, no picture, no other file.
 
 use super::{
+    matrix::Counted,
     Matrix,
     Row, //
 };
@@ -45,9 +46,10 @@ pub fn page(matrix: &Matrix<'_>, out: &mut dyn Write) -> io::Result<()> {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>Migration matrix</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <h1>Migration matrix</h1>\n\
-         <p>{} version strings on {hosts} hosts. A row is a source, a column is a destination. \
+         <p>{} on {}. A row is a source, a column is a destination. \
          Open a refusal to read every reason.</p>\n",
-        matrix.rows().len()
+        Counted(matrix.rows().len(), "version string"),
+        Counted(hosts, "host")
     )?;
     cells(matrix, out)?;
     legend(matrix, out)?;

@@ -6,6 +6,7 @@
 //! list of who has them.
 
 use super::{
+    refused::unreadable,
     Candidate,
     Pattern,
     Why, //
@@ -134,10 +135,9 @@ impl<'a> Matrix<'a> {
 impl<'a> Row<'a> {
     /// Says why a device with this string does not fit one with another, or [`None`] if it does.
     pub fn weigh(&self, destination: &Self) -> Option<Why<'a>> {
-        let unreadable = |side, error: &ParseError| Some(Why::Unreadable(side, *error));
         match (&self.version, &destination.version) {
-            (_, Err(error)) => unreadable(Side::Destination, error),
-            (Err(error), _) => unreadable(Side::Source, error),
+            (_, Err(error)) => Some(Why::Unreadable(Side::Destination, *error)),
+            (Err(error), _) => Some(Why::Unreadable(Side::Source, *error)),
             (Ok(from), Ok(to)) => {
                 let verdict = compare(from, to);
                 (!verdict.is_compatible()).then_some(Why::Incompatible(verdict))
@@ -147,15 +147,7 @@ impl<'a> Row<'a> {
 
     /// Says why the string cannot be read here, if it cannot.
     pub fn unreadable(&self) -> Option<String> {
-        self.version.as_ref().err().map(|error| match error {
-            ParseError::Schema { schema } => {
-                format!(
-                    "schema {schema} is not known here, only schema {} is",
-                    migver::SCHEMA
-                )
-            }
-            _ => error.to_string(),
-        })
+        self.version.as_ref().err().map(unreadable)
     }
 
     /// Counts who has it: types, devices, and the hosts that they are on.
@@ -195,7 +187,7 @@ impl fmt::Display for Count {
 }
 
 /// A number of things, in words.
-struct Counted(usize, &'static str);
+pub(super) struct Counted(pub(super) usize, pub(super) &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

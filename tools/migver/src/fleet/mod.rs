@@ -35,6 +35,7 @@ pub use rank::{
 };
 pub use refused::{
     reasons_json,
+    unreadable,
     Refused,
     Why, //
 };

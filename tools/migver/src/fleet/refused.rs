@@ -68,14 +68,7 @@ impl Why<'_> {
     /// Returns every reason as a sentence, the first one first.
     pub fn reasons(&self) -> Vec<String> {
         match self {
-            // As it is shown it tells what a destination would say.
-            Self::Unreadable(side, ParseError::Schema { schema }) => {
-                vec![format!(
-                    "{side}: its string is of schema {schema}, only schema {} is known here",
-                    migver::SCHEMA
-                )]
-            }
-            Self::Unreadable(side, error) => vec![format!("{side}: {error}")],
+            Self::Unreadable(side, error) => vec![format!("{side}: {}", unreadable(error))],
             Self::Incompatible(verdict) => verdict.reasons().map(|r| r.to_string()).collect(),
             Self::Full => vec!["no instance is available".to_owned()],
         }
@@ -105,13 +98,41 @@ impl Why<'_> {
     pub fn json(&self) -> Value {
         let reasons = match self {
             Self::Incompatible(verdict) => reasons_json(verdict),
-            _ => self.reasons().iter().map(|r| json!({"text": r})).collect(),
+            _ => self
+                .reasons()
+                .iter()
+                .map(|text| {
+                    json!({
+                        "field": null,
+                        "name": null,
+                        "source": null,
+                        "destination": null,
+                        "fault": null,
+                        "side": null,
+                        "class": self.class().map(Class::name),
+                        "errno": self.errno_name(),
+                        "text": text,
+                    })
+                })
+                .collect(),
         };
         json!({
             "class": self.class().map(Class::name),
             "errno": self.errno_name(),
             "reasons": reasons,
         })
+    }
+}
+
+/// Says why a string cannot be read here, whichever side it is of.
+pub fn unreadable(error: &ParseError) -> String {
+    match error {
+        // As it is shown it tells what a destination would say to a source.
+        ParseError::Schema { schema } => {
+            let known = migver::SCHEMA;
+            format!("schema {schema} is not known here, only schema {known} is")
+        }
+        _ => error.to_string(),
     }
 }
 
