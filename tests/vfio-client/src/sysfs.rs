@@ -69,6 +69,28 @@ impl MdevType {
         }
     }
 
+    /// The same type under another parent, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What sysfs answers.
+    pub fn elsewhere(&self) -> Result<Option<Self>, Errno> {
+        let here = fs::canonicalize(&self.path).map_err(errno_of)?;
+        for parent in fs::read_dir("/sys/class/mdev_bus").map_err(errno_of)? {
+            let types = parent.map_err(errno_of)?.path();
+            let path = types.join("mdev_supported_types").join(self.name());
+            if fs::canonicalize(&path).is_ok_and(|there| there != here) {
+                return Ok(Some(MdevType { path }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// At which versions its devices are created, or are to be from now on.
+    pub fn baseline(&self) -> PathBuf {
+        self.path.join("migration_baseline")
+    }
+
     fn kind(&self) -> Option<&'static (&'static str, usize, bool)> {
         let name = self.name();
         KINDS.iter().find(|(known, _, _)| *known == name)

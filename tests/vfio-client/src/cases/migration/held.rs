@@ -21,6 +21,7 @@ cases![
     shows_the_guest_the_abi_that_it_is_held_at,
     is_taken_in_where_the_check_says_so_and_nowhere_else,
     goes_to_a_newer_device_and_is_the_same_for_the_guest,
+    does_not_hold_its_type_by_a_data_file_that_is_still_open,
 ];
 
 /// Where the card names its ABI in configuration space.
@@ -216,5 +217,25 @@ fn goes_to_a_newer_device_and_is_the_same_for_the_guest(world: &World<'_>) -> Ou
             guest::same(&got, &want, &when)?;
         }
     }
+    Ok(())
+}
+
+fn does_not_hold_its_type_by_a_data_file_that_is_still_open(world: &World<'_>) -> Outcome {
+    let Some(held) = Held::find(world)? else {
+        skip!("there is no card");
+    };
+    let oldest = held.all.last().unwrap_or(&held.newest);
+    let (mdev, device) = held.device(world, &held.newest)?;
+    let file = v2::open(&device, v2::STOP_COPY)?;
+    let hold = || fs::write(&held.file, oldest).map_err(errno_of);
+    check_eq!(hold(), Err(Errno::EBUSY), "while the device is there");
+    drop(device);
+    mdev.remove()?;
+    check_eq!(hold(), Ok(()), "when nothing but the file is left");
+    check_eq!(
+        file.read(&mut [0; 16]),
+        Err(Errno::ENODEV),
+        "what the file says"
+    );
     Ok(())
 }

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The versions of the stream: what each has, and that the older one is loaded by a device that writes the newer.
 
+use std::fs;
+
 use nix::errno::Errno;
 
 use super::super::{cases, World};
 use super::hostile::{parts, works, Target};
-use super::{busy, idle};
+use super::{busy, idle, BUSY};
 use crate::device::Device;
-use crate::ktap::{check, check_eq, Miss, Outcome};
+use crate::ktap::{check, check_eq, skip, Miss, Outcome};
 use crate::migration::stream::{Stream, TAG_COUNTERS};
-use crate::migration::v2;
-use crate::serial::{Port, FCR_ENABLE, IIR_FCR, LCR, LSR, MCR, MCR_LOOP};
+use crate::migration::{guest, v2};
+use crate::serial::{Port, CONFIG, FCR_ENABLE, IIR_FCR, LCR, LSR, MCR, MCR_LOOP};
+use crate::sysfs::{Mdev, MdevType};
 
 cases![
     writes_the_version_that_its_string_says,
     takes_in_version_1_and_counts_from_0,
+    takes_in_what_a_device_saved_that_is_held_at_older_versions,
+    gives_nothing_to_a_device_that_is_held_at_older_versions,
     refuses_what_mixes_the_versions,
     counts_what_goes_through_the_plug_and_what_is_lost,
     counts_on_where_it_came_from,
@@ -84,6 +89,79 @@ fn takes_in_version_1_and_counts_from_0(world: &World<'_>) -> Outcome {
         target.takes(&older, &saved, source)?;
     }
     works(&target, &bytes)
+}
+
+/// A type under another parent that is held at a baseline for as long as this lives.
+struct Held {
+    kind: MdevType,
+    before: String,
+}
+
+impl Held {
+    fn at(world: &World<'_>, baseline: &str) -> Result<Self, Miss> {
+        let Some(kind) = world.mdev.kind().elsewhere()? else {
+            skip!("there is one parent");
+        };
+        let before = fs::read_to_string(kind.baseline())?;
+        fs::write(kind.baseline(), baseline)?;
+        Ok(Held { kind, before })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = fs::write(self.kind.baseline(), &self.before) {
+            println!("# {}: {error}", self.kind.baseline().display());
+        }
+    }
+}
+
+fn takes_in_what_a_device_saved_that_is_held_at_older_versions(world: &World<'_>) -> Outcome {
+    let (device, bytes) = idle(world)?;
+    let target = Target::new(&device, world.ports())?;
+    let right = parts(&bytes)?;
+    for (baseline, says, version) in [
+        ("abi=1.0,stream=1", OLDEST, 1),
+        ("abi=1.1,stream=1", "abi=1.1,stream=1:1-1", 1),
+        ("abi=1.0,stream=2", "abi=1.0,stream=2:1-2", 2),
+    ] {
+        let held = Held::at(world, baseline)?;
+        let mdev = Mdev::create(&held.kind)?;
+        let source = Device::open(mdev.path(), world.access)?;
+        let register = source.get::<4>(CONFIG, 0xf0)?;
+        check_eq!(
+            register == [0; 4],
+            baseline.contains("1.0"),
+            "no version at {baseline}"
+        );
+        guest::play(&source, world.ports(), BUSY)?;
+        let saved = v2::save(&source)?;
+        let stream = parts(&saved)?;
+        check_eq!(stream.version(), version, "the stream of {baseline}");
+        check!(
+            stream.text().contains(says),
+            "{baseline}: {}",
+            stream.text()
+        );
+        let want = match version {
+            1 => uncounted(&right),
+            _ => right.clone(),
+        };
+        target.takes(&saved, &want.bytes(), baseline)?;
+    }
+    works(&target, &bytes)
+}
+
+fn gives_nothing_to_a_device_that_is_held_at_older_versions(world: &World<'_>) -> Outcome {
+    let (_device, bytes) = idle(world)?;
+    for baseline in ["abi=1.0,stream=1", "abi=1.1,stream=1", "abi=1.0,stream=2"] {
+        let held = Held::at(world, baseline)?;
+        let mdev = Mdev::create(&held.kind)?;
+        let destination = Device::open(mdev.path(), world.access)?;
+        let target = Target::new(&destination, world.ports())?;
+        target.refuses(&bytes, Errno::EPROTO, baseline)?;
+    }
+    Ok(())
 }
 
 fn refuses_what_mixes_the_versions(world: &World<'_>) -> Outcome {
