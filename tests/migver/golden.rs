@@ -66,7 +66,10 @@ fn main() -> ExitCode {
             Trial::test(name, move || run(&case, &tests))
         })
         .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // It is empty, if no case left anything.
+    let _ = fs::remove_dir(work());
+    conclusion.exit_code()
 }
 
 /// Finds every directory with a `cmd`.
@@ -83,15 +86,18 @@ fn find(dir: &Path, cases: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the directory of this run.
+fn work() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("golden-{}", std::process::id()))
+}
+
 fn run(case: &Path, tests: &Path) -> Result<(), Failed> {
     // A case is known by its path, and a run by its process.
     let place: String = case
         .strip_prefix(tests.join("cases"))?
         .to_string_lossy()
         .replace('/', "-");
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("golden-{}", std::process::id()))
-        .join(place);
+    let dir = work().join(place);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir)?;
     if let Some(tree) = case

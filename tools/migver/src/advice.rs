@@ -25,8 +25,25 @@ use std::{
     }, //
 };
 
-/// Says what would take this reason away.
-pub fn advice(reason: &Reason<'_>) -> String {
+/// Says what would take this reason away. `hold` is what [`hold`] says: whether the source's type can be
+/// held at a baseline.
+pub fn advice(reason: &Reason<'_>, hold: bool) -> String {
+    let upgrade = upgrade(reason);
+    match reason.destination {
+        Value::Abi(abi) if hold && reason.fault == Fault::TooOld(Side::Destination) => {
+            format!("{upgrade}, or {HELD} abi={abi}")
+        }
+        Value::Loads(_, newest) if hold && reason.fault == Fault::TooOld(Side::Destination) => {
+            format!("{upgrade}, or {HELD} stream={newest}")
+        }
+        _ => upgrade,
+    }
+}
+
+const HELD: &str = "create the source's device while its type is held at the baseline";
+
+/// Says what would take this reason away without a baseline of the source's type.
+fn upgrade(reason: &Reason<'_>) -> String {
     match (reason.field, reason.source, reason.destination) {
         (Field::Vendor | Field::Model, source, _) => format!(
             "choose a destination whose {} is {source}: no setting makes one device into another",
@@ -35,8 +52,8 @@ pub fn advice(reason: &Reason<'_>) -> String {
         (Field::Abi, Value::Abi(source), Value::Abi(destination)) => {
             abi(source, destination, reason.fault)
         }
-        (Field::Stream, source, Value::Loads(oldest, newest)) => {
-            stream(source, oldest, newest, reason.fault)
+        (Field::Stream, source, Value::Loads(oldest, _)) => {
+            stream(source, oldest, reason.fault)
         }
         (Field::Feature(name), _, _) => format!(
             "upgrade the destination's driver to one that takes {name}, or create the source's device \
@@ -62,17 +79,14 @@ pub fn advice(reason: &Reason<'_>) -> String {
 }
 
 fn abi(source: Abi, destination: Abi, fault: Fault) -> String {
-    let same = source.major == destination.major;
     match fault {
-        Fault::TooOld(Side::Destination) if same => format!(
-            "upgrade the destination's driver to one with ABI {source}, or create the source's device while \
-             its type is held at the baseline abi={destination}"
-        ),
-        Fault::TooOld(Side::Destination) => format!(
-            "upgrade the destination's driver to one with ABI major {}, or create the source's device while \
-             its type is held at the baseline abi={destination}, if its migration_baselines has that",
-            source.major
-        ),
+        Fault::TooOld(Side::Destination) if source.major == destination.major => {
+            format!("upgrade the destination's driver to one with ABI {source}")
+        }
+        Fault::TooOld(Side::Destination) => {
+            let major = source.major;
+            format!("upgrade the destination's driver to one with ABI major {major}")
+        }
         _ => format!(
             "hold the destination's type at a baseline of ABI major {} from {source} on, if its \
              migration_baselines has one, or upgrade the source's driver and start the guest anew on a \
@@ -82,19 +96,18 @@ fn abi(source: Abi, destination: Abi, fault: Fault) -> String {
     }
 }
 
-fn stream(source: Value<'_>, oldest: u32, newest: u32, fault: Fault) -> String {
+fn stream(source: Value<'_>, oldest: u32, fault: Fault) -> String {
     match (source, fault) {
-        (Value::Writes(writes), Fault::TooOld(Side::Destination)) => format!(
-            "upgrade the destination's driver to one that loads stream version {writes}, or create the \
-             source's device while its type is held at the baseline stream={newest}"
-        ),
+        (Value::Writes(writes), Fault::TooOld(Side::Destination)) => {
+            format!("upgrade the destination's driver to one that loads stream version {writes}")
+        }
         (Value::Writes(writes), _) => format!(
             "choose a destination that still loads stream version {writes}, or go by way of a host that \
              loads it and writes {oldest} or later"
         ),
         (source, _) => format!(
-            "choose a destination that still loads every stream version the source {source}, or upgrade the \
-             source's driver to one that has dropped them too"
+            "choose a destination that still loads every stream version that the source {source}, or upgrade \
+             the source's driver to one that has dropped them too"
         ),
     }
 }

@@ -125,6 +125,7 @@ impl<'a> Answer<'a> {
     ///
     /// | key | value |
     /// |---|---|
+    /// | `schema` | 1; keys may be added to it |
     /// | `verdict` | `"compatible"` or `"incompatible"` |
     /// | `kind` | the best kind of migration that is possible: `"live"` or `"none"` |
     /// | `class` | the name of the refusal's [`Class`], or null |
@@ -134,6 +135,7 @@ impl<'a> Answer<'a> {
     pub fn json(&self, source: &Resolved, destination: &Resolved) -> Value {
         let reasons: Vec<Value> = self.findings().iter().map(Finding::json).collect();
         json!({
+            "schema": 1,
             "verdict": if self.is_compatible() { "compatible" } else { "incompatible" },
             "kind": self.kind().name(),
             "class": self.class().map(Class::name),

@@ -27,9 +27,34 @@ use std::{
     process::ExitCode, //
 };
 
-/// Tells whether a device can migrate: its version string against a destination's.
+const NOTES: &str = "\
+Exit status:
+  0  yes: compatible, found, done
+  1  no: not compatible, none found
+  2  there is no answer: wrong arguments, or something cannot be read or written
+
+Examples:
+  migver show
+      What there is on this host.
+  migver check 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 node7:migdev-serial2
+      Can this device move to a new device of that type on node7?
+  migver explain 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 node7:migdev-serial2
+      Why not, and what would make it work?
+  for h in node1 node2; do ssh $h migver inventory; done | migver matrix --in -
+      Who can move to whom?";
+
+/// Tell whether a device can migrate: compare version strings of mdev types and devices
+///
+/// A device that migrates, and its mdev type, have a file migration_version in sysfs. What the source's
+/// reads is accepted by the destination's, or not. migver tells the same anywhere, with every reason.
 #[derive(Debug, Parser)]
-#[command(name = "migver", version, propagate_version = true)]
+#[command(
+    name = "migver",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = NOTES,
+)]
 pub struct Cli {
     /// What all commands share.
     #[command(flatten)]
@@ -41,6 +66,7 @@ pub struct Cli {
 
 /// The options of every command.
 #[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Read sysfs here
     #[arg(long, global = true, value_name = "DIR", default_value = "/sys")]

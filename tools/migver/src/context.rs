@@ -2,7 +2,10 @@
 
 //! What every command is given: where the world is, and where its words go.
 
-use crate::style::Palette;
+use crate::{
+    style::Palette,
+    Error, //
+};
 
 use std::{
     ffi::OsString,
@@ -57,5 +60,12 @@ impl<'a> Context<'a> {
             out,
             err,
         }
+    }
+
+    /// Tells on standard error what does not end the command.
+    pub fn warn(&mut self, warning: &Error) {
+        let head = self.err_style.warning("migver:");
+        // If it cannot be written, nobody can be told.
+        let _ = writeln!(self.err, "{head} {warning}");
     }
 }

@@ -176,3 +176,36 @@ fn not_asked(destination: &Resolved) -> Error {
     };
     Error::new(&destination.label, why).hint("leave out --kernel for the verdict of migver alone")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(path: &str) -> Result<Kernel, Error> {
+        let source = Resolved {
+            label: "source".to_owned(),
+            text: Some(b"migver:1".to_vec()),
+            attribute: None,
+        };
+        Kernel::ask(&source, Path::new(path))
+    }
+
+    #[test]
+    fn an_errno_of_the_kernel_is_a_class() {
+        // This attribute of every kernel takes numbers only, and so answers EINVAL.
+        let kernel = ask("/proc/self/oom_score_adj").unwrap();
+        assert_eq!(kernel, Kernel(Some(Class::Malformed)));
+        assert_eq!(ask("/dev/null").unwrap(), Kernel(None));
+    }
+
+    #[test]
+    fn another_errno_is_no_verdict() {
+        for (path, why) in [
+            ("/dev/full", "No space left on device"),
+            ("/dev/null/none", "Not a directory"),
+        ] {
+            let error = ask(path).unwrap_err();
+            assert_eq!(error.why(), format!("the kernel cannot be asked: {why}"));
+        }
+    }
+}

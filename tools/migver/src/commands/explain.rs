@@ -240,6 +240,7 @@ fn conclude(answer: &Answer<'_>, source: &Resolved, context: &mut Context<'_>) -
                 .try_for_each(|finding| writeln!(context.out, "  {}", finding.text));
         }
     };
+    let hold = advice::hold(verdict, source.attribute.as_deref());
     writeln!(
         context.out,
         "\n{}",
@@ -247,9 +248,13 @@ fn conclude(answer: &Answer<'_>, source: &Resolved, context: &mut Context<'_>) -
     )?;
     for reason in verdict.reasons() {
         let field = style.heading(reason.field);
-        writeln!(context.out, "- {field}: {}", advice::advice(&reason))?;
+        writeln!(
+            context.out,
+            "- {field}: {}",
+            advice::advice(&reason, hold.is_some())
+        )?;
     }
-    if let Some(hold) = advice::hold(verdict, source.attribute.as_deref()) {
+    if let Some(hold) = hold {
         writeln!(
             context.out,
             "\n{}",

@@ -40,7 +40,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let Some(dir) = &args.dir else {
-        context.out.write_all(&page(command)?)?;
+        context.out.write_all(page(command)?.as_bytes())?;
         return Ok(Outcome::Yes);
     };
     let mut commands: Vec<_> = command.get_subcommands().cloned().collect();
@@ -56,8 +56,18 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     Ok(Outcome::Yes)
 }
 
-fn page(command: clap::Command) -> io::Result<Vec<u8>> {
+fn page(command: clap::Command) -> io::Result<String> {
+    const VERSION: &str = concat!("migver ", env!("CARGO_PKG_VERSION"));
     let mut page = Vec::new();
-    Man::new(command).render(&mut page)?;
-    Ok(page)
+    Man::new(command)
+        .source(VERSION)
+        .manual("User Commands")
+        .render(&mut page)?;
+    let page = String::from_utf8_lossy(&page);
+    // What stands after the help has no section of its own there.
+    Ok(page
+        .replace(".SH EXTRA\n", ".SH NOTES\n")
+        .replace("\nExamples:\n", "\n.SH EXAMPLES\n")
+        .replace("\nExit status:\n", "\n.SH EXIT STATUS\n")
+        .replace(".SH NOTES\n.SH", ".SH"))
 }

@@ -82,12 +82,9 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     }
     let some = !inventory.parents.is_empty() || !inventory.devices.is_empty();
     if !some {
-        writeln!(
-            context.err,
-            "{} {}: there are no mdev parents\n  hint: is the driver of a device loaded, and its card there?",
-            context.err_style.warning("migver:"),
-            context.sysfs.display()
-        )?;
+        let note = Error::new(context.sysfs.display(), "there are no mdev parents")
+            .hint("is the driver of a device loaded, and its card there?");
+        context.warn(&note);
     }
     Ok(Outcome::from_bool(some))
 }

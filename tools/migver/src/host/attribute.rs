@@ -69,8 +69,9 @@ pub fn is_gone(error: &io::Error) -> bool {
 }
 
 fn text(bytes: &[u8]) -> String {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~');
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        Ok(text) if bytes.iter().all(plain) => text.to_owned(),
         _ => bytes.escape_ascii().to_string(),
     }
 }
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn what_cannot_be_shown_is_escaped() {
         assert_eq!(text(b"migver:1,vendor=v"), "migver:1,vendor=v");
-        assert_eq!(text("Küche".as_bytes()), "Küche");
+        assert_eq!(text("ü".as_bytes()), "\\xc3\\xbc");
         assert_eq!(text(b"a\x1b[2Jb"), "a\\x1b[2Jb");
         assert_eq!(text(b"a\xffb"), "a\\xffb");
     }

@@ -193,7 +193,7 @@ impl Remote {
         if !status.success() {
             return Err(
                 Error::new(&what, format_args!("{program} ended with {status}")).hint(
-                    format_args!("try: {program} {} {}", self.host, self.command()),
+                    format_args!("try: {program} {} '{}'", self.host, self.command()),
                 ),
             );
         }
