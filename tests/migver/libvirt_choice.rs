@@ -2,10 +2,7 @@
 
 //! Which device a domain gets, and that nothing is left behind when it gets none.
 
-#[path = "libvirt_host.rs"]
-mod libvirt_host;
-
-use libvirt_host::{
+use crate::libvirt_host::{
     uuid,
     version,
     Memory, //

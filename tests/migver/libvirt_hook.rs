@@ -3,10 +3,7 @@
 //! The hook as libvirt runs it, on a tree of files: everything but the creation of devices, which
 //! only a kernel can do. That is tried in `libvirt_choice.rs` and in the emulated machine.
 
-#[path = "libvirt_tree.rs"]
-mod libvirt_tree;
-
-use libvirt_tree::Tree;
+use crate::libvirt_tree::Tree;
 use migver_cli::{
     commands::libvirt_hook::{
         self,
@@ -203,7 +200,10 @@ fn a_version_that_is_none_is_refused() {
     for bad in ["", "migver:2,vendor=x", "rubbish", "migver:1,&#10;"] {
         let said = hook(&tree, RESTORE, &IMAGE.replace(NEW, bad));
         assert_eq!(said.outcome, Ok(Outcome::No), "{bad}");
-        assert!(said.err.contains(": its version: "), "{said:?}");
+        assert!(
+            said.err.contains(": its version in the metadata, \""),
+            "{said:?}"
+        );
         assert_eq!(said.err.lines().count(), 1);
     }
 }

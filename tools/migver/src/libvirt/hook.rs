@@ -54,6 +54,9 @@ use std::{
     }, //
 };
 
+/// How much is shown of a text that should be a version, in characters.
+const SHOWN: usize = 40;
+
 /// An event that is dealt with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Event {
@@ -239,8 +242,13 @@ fn arrivals<'d>(domain: &'d Domain, config: &Config, log: &Log) -> Result<Vec<Ar
             log.line(Some(&mdev.value), None, "left alone: not in the metadata");
             continue;
         };
-        let version = Version::parse(pin.version.value.as_bytes())
-            .map_err(|error| Stop::Refused(Error::new(what, format!("its version: {error}"))))?;
+        let text = &pin.version.value;
+        let version = Version::parse(text.as_bytes()).map_err(|error| {
+            let start: String = text.chars().take(SHOWN).collect();
+            let more = if start.len() < text.len() { "..." } else { "" };
+            let why = format!("its version in the metadata, \"{start}{more}\", is {error}");
+            Stop::Refused(Error::new(what, why))
+        })?;
         arrivals.push(Arrival { mdev, pin, version });
     }
     Ok(arrivals)
