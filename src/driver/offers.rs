@@ -35,7 +35,7 @@ pub(super) struct Offer {
 /// # Invariants
 ///
 /// - `level` is one of the kind's, and `None` if and only if the kind has none.
-/// - `devices` is the number of [`Made`]s.
+/// - `devices` is the number of [`Counted`]s.
 struct Now {
     level: Option<&'static Level>,
     devices: u32,
@@ -74,12 +74,16 @@ impl Offer {
     }
 
     /// Counts one more device, and keeps the level until it is gone.
-    pub(super) fn make(self: &Arc<Self>) -> Made {
+    pub(super) fn make(self: &Arc<Self>) -> Counted {
         let mut now = self.now.lock();
         // INVARIANT: For the device that is returned. There are at most `max_instances`.
         now.devices = now.devices.saturating_add(1);
-        Made {
+        let made = Made {
+            kind: self.kind,
             level: now.level,
+        };
+        Counted {
+            made,
             offer: self.clone(),
         }
     }
@@ -117,35 +121,49 @@ impl Offer {
     }
 }
 
-/// What a device was made as. It counts as a device of its type until this is dropped.
-pub(super) struct Made {
-    level: Option<&'static Level>,
+/// A device of a type. It counts as one until this is dropped.
+pub(super) struct Counted {
+    made: Made,
     offer: Arc<Offer>,
 }
 
-impl Made {
-    /// Returns what kind of card it is.
-    pub(super) fn kind(&self) -> &'static Kind {
-        self.offer.kind
-    }
-
-    /// Returns what it says of itself; `None` for a card that does not migrate.
-    pub(super) fn identity(&self) -> Option<&'static Identity<'static>> {
-        self.level.map(|level| &level.identity)
-    }
-
-    /// Returns the card at power-on.
-    pub(super) fn card(&self) -> model::Card {
-        let abi = self.level.map_or(model::Abi::NEWEST, |level| level.abi);
-        model::Card::new(self.kind().ports, abi)
+impl Counted {
+    /// Returns what it was made as.
+    pub(super) fn made(&self) -> Made {
+        self.made
     }
 }
 
-impl Drop for Made {
+impl Drop for Counted {
     fn drop(&mut self) {
         let mut now = self.offer.now.lock();
         // INVARIANT: One less, for the device that goes.
         now.devices = now.devices.saturating_sub(1);
+    }
+}
+
+/// What a device was made as. What is left of one, as long as a file of it is open, still is that, but counts no more.
+#[derive(Clone, Copy)]
+pub(super) struct Made {
+    kind: &'static Kind,
+    level: Option<&'static Level>,
+}
+
+impl Made {
+    /// Returns what kind of card it is.
+    pub(super) fn kind(self) -> &'static Kind {
+        self.kind
+    }
+
+    /// Returns what it says of itself; `None` for a card that does not migrate.
+    pub(super) fn identity(self) -> Option<&'static Identity<'static>> {
+        self.level.map(|level| &level.identity)
+    }
+
+    /// Returns the card at power-on.
+    pub(super) fn card(self) -> model::Card {
+        let abi = self.level.map_or(model::Abi::NEWEST, |level| level.abi);
+        model::Card::new(self.kind.ports, abi)
     }
 }
 
@@ -187,7 +205,7 @@ mod tests {
     fn a_type_with_devices_is_left_as_it_is() -> Result {
         let offer = migratable()?;
         let device = offer.make();
-        let newest = device.level.ok_or(ENOENT)?.baseline();
+        let newest = device.made().level.ok_or(ENOENT)?.baseline();
         assert!(matches!(
             offer.hold(|_| Some(OLDEST)),
             Err(Refused::InUse(1))

@@ -9,7 +9,10 @@ use super::{
     device::SerialDevice,
     instances::Claim,
     live::Live,
-    offers::Offer,
+    offers::{
+        Counted,
+        Offer, //
+    },
     shared::Shared, //
 };
 use crate::{
@@ -30,6 +33,7 @@ use kernel::{
 pub(super) struct Card {
     _debugfs: Option<Observed<Live>>,
     pub(super) live: Arc<Live>,
+    counted: Counted,
     _claim: Claim,
     pub(super) device: ARef<device::Device>,
     pub(super) shared: Arc<Shared>,
@@ -61,7 +65,8 @@ impl mdev::Driver for Serial {
 
         try_init!(Card {
             _claim: shared.instances.claim()?,
-            live: Arc::pin_init(Live::new(offer.make(), name), GFP_KERNEL)?,
+            counted: offer.make(),
+            live: Arc::pin_init(Live::new(counted.made(), name), GFP_KERNEL)?,
             _debugfs: live
                 .made
                 .identity()
