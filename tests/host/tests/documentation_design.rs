@@ -15,7 +15,9 @@ const DOCUMENT: &str = "Documentation/design.rst";
 
 /// A test that holds a rule: its file and its name.
 fn held_by(line: &str) -> Option<(&str, &str)> {
-    line.strip_prefix("- ``")?.split_once("``: ")
+    line.strip_prefix("- ``")?
+        .strip_suffix("``")?
+        .split_once("``: ``")
 }
 
 /// Whether a file has a test of this name: a function, a scenario of Python or of a shell, or what a program prints.
