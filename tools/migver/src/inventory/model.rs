@@ -101,6 +101,12 @@ pub struct Device {
     pub migration_version: Option<String>,
 }
 
+/// What is looked at first: what is of another schema may have other fields.
+#[derive(Deserialize)]
+struct Head {
+    schema: Option<u64>,
+}
+
 /// Why an inventory cannot be read.
 #[derive(Debug)]
 pub enum ReadError {
@@ -109,7 +115,7 @@ pub enum ReadError {
     /// It is not JSON, or not of the form of an inventory.
     Json(serde_json::Error),
     /// It is of another schema.
-    Schema(u32),
+    Schema(u64),
     /// A field has text that is empty, too long, or has a control character.
     Text(&'static str),
     /// Something is named twice.
@@ -157,16 +163,17 @@ impl Inventory {
     /// As [`ReadError`] says. A text without any inventory is an error too.
     pub fn read(text: &[u8]) -> Result<Vec<Self>, ReadError> {
         let mut inventories = Vec::new();
-        // What is of another schema may have other fields: the schema is looked at before them.
-        for value in serde_json::Deserializer::from_slice(text).into_iter::<serde_json::Value>() {
-            let value = value?;
-            if let Some(schema) = value.get("schema").and_then(serde_json::Value::as_u64) {
-                if schema != u64::from(SCHEMA) {
-                    let schema = u32::try_from(schema).unwrap_or(u32::MAX);
-                    return Err(ReadError::Schema(schema));
-                }
+        let mut heads = serde_json::Deserializer::from_slice(text).into_iter::<Head>();
+        loop {
+            let start = heads.byte_offset();
+            let Some(head) = heads.next() else {
+                break;
+            };
+            if let Some(schema) = head?.schema.filter(|schema| *schema != u64::from(SCHEMA)) {
+                return Err(ReadError::Schema(schema));
             }
-            let inventory: Self = serde_json::from_value(value)?;
+            let text = text.get(start..heads.byte_offset()).unwrap_or_default();
+            let inventory: Self = serde_json::from_slice(text)?;
             inventory.check()?;
             inventories.push(inventory);
         }
@@ -276,6 +283,10 @@ fn version(field: &'static str, version: &Option<String>) -> Result<(), ReadErro
 /// Whether a character moves the cursor, changes the direction of the text, or has no shape: text with it could show
 /// something other than what it says.
 fn is_hidden(character: char) -> bool {
+    // Nearly all of them.
+    if matches!(character, ' '..='~') {
+        return false;
+    }
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
