@@ -252,6 +252,9 @@ pub fn baseline(random: &mut Random, now: &str, known: &[String]) -> Vec<u8> {
         1 => known[random.below(known.len())].as_str(),
         _ => random.pick(&[
             "abi=1.2,stream=1",
+            "abi=01.0,stream=1",
+            "abi=1.1,stream=+2",
+            "abi=1.00,stream=02",
             "abi=2.0,stream=2",
             "abi=1.1,stream=0",
             "abi=1.0,stream=4294967296",
