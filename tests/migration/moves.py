@@ -11,7 +11,8 @@ FULL_SPEED = 1 << 30
 
 CONFIG_RECORD = struct.pack("<HHI", 1, 1, 21)
 PORT_RECORD = struct.pack("<HH", 2, 1)
-END_RECORD = struct.pack("<HHI", 0xFFFF, 1, 4)
+COUNTERS_RECORD = struct.pack("<HHI", 3, 1, 32)
+"""Of the card that moves, which has two ports."""
 RECORDS = 1024
 """Bytes that a card's records have at most."""
 
@@ -98,14 +99,15 @@ def head(card, data):
     at = data.index(card.magic) + len(card.magic)
     version, length, reserved = struct.unpack_from("<HHI", data, at)
     at += struct.calcsize("<HHI")
-    if (version, reserved) != (1, 0):
-        raise Failure(f"the head has version {version} and {reserved} where nothing is to be")
-    return data[at : at + length], at + length
+    string = data[at : at + length]
+    if b",stream=%d:" % version not in string or reserved:
+        raise Failure(f"the head of {string} has version {version} and {reserved} where nothing is to be")
+    return string, at + length
 
 
 def untouched(data, at):
     """What of a card's records, which begin at `at`, no guest changes that only runs: CONFIG and the last PORT."""
-    end = data.index(END_RECORD, at, at + RECORDS)
+    end = data.index(COUNTERS_RECORD, at, at + RECORDS)
     config = data.index(CONFIG_RECORD, at, end)
     length = len(CONFIG_RECORD) + 21
     return data[config : config + length], data[data.rindex(PORT_RECORD, at, end) : end]
