@@ -3,7 +3,7 @@
 export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
 export DESTDIR PREFIX SYSCONFDIR MDEVCTLDIR
 
-.PHONY: module demo test fuzz bench shell install install-tools uninstall-tools clean clean-cache help
+.PHONY: module migver demo test fuzz bench shell install install-tools uninstall-tools clean clean-cache help
 .NOTPARALLEL:
 
 module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
@@ -23,6 +23,9 @@ bench: ## measure migration beside mtty, the kernel's sample: instructions to sa
 
 shell: ## an interactive console in an emulated machine with the module loaded and a device made
 	@tools/guest/shell
+
+migver: ## build migver, the command-line tool, as one static program, and print its path
+	@tools/install/build
 
 install: ## build the module and install it for its kernel
 	@tools/module/build install
