@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-PATIENCE = 60
+PATIENCE = 180
 """Seconds that anything may take. Nothing here takes long; the machine that it runs on may be slow."""
 
 DEVICES = pathlib.Path("/sys/bus/mdev/devices")
@@ -197,12 +197,9 @@ def install(tree):
 @contextlib.contextmanager
 def baseline(parents_, value, kind=TWO_PORTS):
     """The type of these parents held at a value; not held for None."""
-    files_ = [type_of(parent, kind) / "migration_baseline" for parent in parents_] if value else []
-    before = [path.read_text() for path in files_]
-    for path in files_:
-        path.write_text(value)
-    try:
+    with contextlib.ExitStack() as stack:
+        for parent in parents_ if value else []:
+            path = type_of(parent, kind) / "migration_baseline"
+            stack.callback(path.write_text, path.read_text())
+            path.write_text(value)
         yield
-    finally:
-        for path, old in zip(files_, before):
-            path.write_text(old)

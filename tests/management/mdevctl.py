@@ -75,7 +75,7 @@ def lists_types(_, report):
 
 def starts(_, report):
     before = host.snapshot()
-    for parent in host.parents():
+    for parent in host.cards()[0], host.SOFTWARE:
         identifier = str(uuid.uuid4())
         string = host.string_of(host.type_of(parent, TWO_PORTS))
         define(parent, identifier, string)
