@@ -39,6 +39,10 @@ use std::{
         Path,
         PathBuf, //
     },
+    sync::atomic::{
+        AtomicBool,
+        Ordering, //
+    },
     thread,
     time::{
         Duration,
@@ -78,8 +82,9 @@ impl State {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be made, or another process has it for longer than `timeout`.
-    pub fn lock(dir: &Path, timeout: Duration) -> Result<Self, Error> {
+    /// If the directory cannot be made, if another process has it for longer than `timeout`, or if
+    /// `interrupted` is set meanwhile.
+    pub fn lock(dir: &Path, timeout: Duration, interrupted: &AtomicBool) -> Result<Self, Error> {
         let failed = |path: &Path, error: io::Error| Error::new(path.display(), os_text(&error));
         let domains = dir.join("domains");
         let mut builder = DirBuilder::new();
@@ -99,6 +104,9 @@ impl State {
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
+                Err(_) if interrupted.load(Ordering::SeqCst) => {
+                    return Err(Error::new(path.display(), "a signal asked the hook to end"));
+                }
                 Err(rustix::io::Errno::WOULDBLOCK) if start.elapsed() < timeout => {
                     thread::sleep(Duration::from_millis(20));
                 }

@@ -73,7 +73,7 @@ impl<'c> SysfsHost<'c> {
             proc: proc.to_owned(),
             config,
             domain,
-            state: State::lock(&config.state_directory, config.lock_timeout())?,
+            state: State::lock(&config.state_directory, config.lock_timeout(), &interrupted)?,
             interrupted,
         })
     }
