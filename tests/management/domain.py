@@ -110,8 +110,8 @@ def await_numbers(numbers=NUMBERS):
 
 
 def tell(letter, condition, what):
-    """Give the guest a letter, and wait until `condition` holds. What it says meanwhile is taken off its terminal, which
-    would stop it when full."""
+    """Give the guest a letter, and wait until `condition` holds. What it says meanwhile is taken off its terminal,
+    which would stop it when full."""
     terminal = os.open(virsh("ttyconsole", NAME).strip(), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
         os.write(terminal, letter)

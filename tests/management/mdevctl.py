@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """mdevctl: a device that is defined with the string of a source is started only where it can take that source's state.
 
-There are two gates. mdevctl itself writes the attribute `migration_version` once the device exists, and stops the device
-when the kernel refuses. The callout asks before there is a device, and says why in words."""
+There are two gates. mdevctl itself writes the attribute `migration_version` once the device exists, and stops the
+device when the kernel refuses. The callout asks before there is a device, and says why in words."""
 
 import contextlib
 import json
@@ -67,10 +67,13 @@ def was_made(log, identifier):
 
 
 def lists_types(_, report):
-    types = json.loads(run("mdevctl", "types", "--dumpjson"))
-    found = {parent: sorted(kind for each in kinds for kind in each) for each in types for parent, kinds in each.items()}
-    wanted = sorted([host.ONE_PORT, host.TWO_PORTS, host.LOCAL])
-    report.equal("mdevctl lists the types of each card and of the software parent", found, dict.fromkeys(host.parents(), wanted))
+    found = {
+        parent: sorted(kind for each in kinds for kind in each)
+        for parents in json.loads(run("mdevctl", "types", "--dumpjson"))
+        for parent, kinds in parents.items()
+    }
+    wanted = dict.fromkeys(host.parents(), sorted([host.ONE_PORT, host.TWO_PORTS, host.LOCAL]))
+    report.equal("mdevctl lists the types of each card and of the software parent", found, wanted)
 
 
 def starts(_, report):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A domain with a device is saved and goes on with another, which libvirt's hook finds or makes; where none fits, the hook
-refuses and leaves nothing. One guest is carried through all of it: a scenario gets it where the one before left it."""
+"""A domain with a device is saved and goes on with another, which libvirt's hook finds or makes; where none fits, the
+hook refuses and leaves nothing. One guest is carried through all of it: a scenario gets it where the one before left
+it."""
 
 import pathlib
 import uuid
