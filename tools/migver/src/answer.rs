@@ -8,6 +8,7 @@
 //! nobody here knows the answer.
 
 use crate::{
+    fleet,
     operand::Resolved,
     Error, //
 };
@@ -16,7 +17,6 @@ use migver::{
     Class,
     Kind,
     ParseError,
-    Reason,
     Side,
     Verdict,
     Version, //
@@ -39,17 +39,6 @@ pub enum Answer<'a> {
     Unreadable(ParseError),
     /// The type or device of this side does not migrate.
     Immobile(Side),
-}
-
-/// What there is to say of one field, or of a whole side.
-#[derive(Clone, Debug)]
-pub struct Finding<'a> {
-    /// It in one line.
-    pub text: String,
-    /// The reason that [`migver::compare`] gives, if it is one.
-    pub reason: Option<Reason<'a>>,
-    /// Its class, if the kernel has one for it.
-    pub class: Option<Class>,
 }
 
 impl<'a> Answer<'a> {
@@ -94,30 +83,15 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Returns everything that speaks against the migration; nothing if it is possible.
-    pub fn findings(&self) -> Vec<Finding<'_>> {
-        let only = |text| {
-            let (reason, class) = (None, self.class());
-            vec![Finding {
-                text,
-                reason,
-                class,
-            }]
-        };
+    /// Returns everything that speaks against the migration, a sentence each; nothing if it is possible.
+    pub fn findings(&self) -> Vec<String> {
         match self {
-            Self::Compared(verdict) => verdict
-                .reasons()
-                .map(|reason| Finding {
-                    text: reason.to_string(),
-                    reason: Some(reason),
-                    class: Some(reason.class()),
-                })
-                .collect(),
-            Self::Unreadable(error @ ParseError::Schema { .. }) => only(error.to_string()),
-            Self::Unreadable(error) => only(format!("source: {error}")),
-            Self::Immobile(side) => only(format!(
+            Self::Compared(verdict) => verdict.reasons().map(|it| it.to_string()).collect(),
+            Self::Unreadable(error @ ParseError::Schema { .. }) => vec![error.to_string()],
+            Self::Unreadable(error) => vec![format!("source: {error}")],
+            Self::Immobile(side) => vec![format!(
                 "{side}: has no migration_version, so it does not migrate"
-            )),
+            )],
         }
     }
 
@@ -133,36 +107,32 @@ impl<'a> Answer<'a> {
     /// | `reasons` | objects: `field`, `name`, `source`, `destination`, `fault`, `side`, `class`, `errno`, `text`; all but `text` may be null |
     /// | `source`, `destination` | objects: `operand`, and `migration_version` or null |
     pub fn json(&self, source: &Resolved, destination: &Resolved) -> Value {
-        let reasons: Vec<Value> = self.findings().iter().map(Finding::json).collect();
+        let (class, errno) = (
+            self.class().map(Class::name),
+            self.class().map(Class::errno_name),
+        );
+        let reasons = match self {
+            Self::Compared(verdict) => fleet::reasons_json(verdict),
+            _ => self
+                .findings()
+                .iter()
+                .map(|text| {
+                    json!({
+                        "field": null, "name": null, "source": null, "destination": null,
+                        "fault": null, "side": null, "class": class, "errno": errno, "text": text,
+                    })
+                })
+                .collect(),
+        };
         json!({
             "schema": 1,
             "verdict": if self.is_compatible() { "compatible" } else { "incompatible" },
             "kind": self.kind().name(),
-            "class": self.class().map(Class::name),
-            "errno": self.class().map(Class::errno_name),
+            "class": class,
+            "errno": errno,
             "reasons": reasons,
             "source": side_json(source),
             "destination": side_json(destination),
-        })
-    }
-}
-
-impl Finding<'_> {
-    fn json(&self) -> Value {
-        let spelled = |side| {
-            let value = self.reason?.spelled(side)?;
-            Some(value.to_string())
-        };
-        json!({
-            "field": self.reason.map(|reason| reason.field.key()),
-            "name": self.reason.and_then(|reason| reason.field.name()),
-            "source": spelled(Side::Source),
-            "destination": spelled(Side::Destination),
-            "fault": self.reason.map(|reason| reason.fault.name()),
-            "side": self.reason.and_then(|reason| reason.fault.side()).map(Side::name),
-            "class": self.class.map(Class::name),
-            "errno": self.class.map(Class::errno_name),
-            "text": self.text,
         })
     }
 }

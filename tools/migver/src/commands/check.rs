@@ -50,6 +50,12 @@ pub struct Args {
     #[arg(short, long, conflicts_with = "json")]
     pub quiet: bool,
     /// Print the answer as one JSON object
+    ///
+    /// Its keys: schema (1); verdict (compatible or incompatible); kind of migration that is possible (live
+    /// or none); class and errno of a refusal, else null; reasons, objects with field, name, source,
+    /// destination, fault, side, class, errno and text; source and destination, objects with operand and
+    /// migration_version; with --kernel also kernel, an object with verdict, class and errno. Keys may be
+    /// added.
     #[arg(long)]
     pub json: bool,
     /// Ask the kernel too: write the source's string to the destination's migration_version
@@ -97,7 +103,7 @@ fn tell(
 ) -> Result<(), Error> {
     let style = context.style;
     for finding in answer.findings() {
-        writeln!(context.out, "{}", style.bad(&finding.text))?;
+        writeln!(context.out, "{}", style.bad(finding))?;
     }
     if answer.is_compatible() {
         writeln!(context.out, "{}", style.good("compatible"))?;

@@ -237,7 +237,7 @@ fn conclude(answer: &Answer<'_>, source: &Resolved, context: &mut Context<'_>) -
             let findings = answer.findings();
             return findings
                 .iter()
-                .try_for_each(|finding| writeln!(context.out, "  {}", finding.text));
+                .try_for_each(|finding| writeln!(context.out, "  {finding}"));
         }
     };
     let hold = advice::hold(verdict, source.attribute.as_deref());
