@@ -13,10 +13,13 @@ use crate::{
 
 use clap::{
     ColorChoice,
+    CommandFactory,
+    FromArgMatches,
     Parser, //
 };
 
 use std::{
+    env,
     ffi::OsString,
     io::{
         self,
@@ -88,7 +91,11 @@ pub struct Global {
 
 /// Runs the program with the process's arguments, streams and environment.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = Cli::command()
+        .color(color_asked(env::args_os()))
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match cli {
         Ok(cli) => cli,
         // Help and version are no errors: clap knows, and where each goes.
         Err(error) => {
@@ -119,6 +126,24 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Returns what `--color` says, for help and for errors in the arguments, which are told before these are read.
+fn color_asked(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
+    let arguments: Vec<String> = arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let next = arguments.iter().skip(1).map(Some).chain([None]);
+    arguments
+        .iter()
+        .zip(next)
+        .filter_map(|(argument, next)| match argument.strip_prefix("--color") {
+            Some("") => next?.parse().ok(),
+            Some(value) => value.strip_prefix('=')?.parse().ok(),
+            None => None,
+        })
+        .last()
+        .unwrap_or_default()
 }
 
 impl Cli {
