@@ -21,3 +21,9 @@ pub(crate) const fn this_module() -> *mut bindings::module {
     #[cfg(not(MODULE))]
     core::ptr::null_mut()
 }
+
+/// The module itself, for unit tests that register something.
+#[cfg(CONFIG_MIGDEV_KUNIT_TEST)]
+// SAFETY: It is the pointer to this module.
+pub(crate) static THIS_MODULE: kernel::ThisModule =
+    unsafe { kernel::ThisModule::from_ptr(this_module()) };

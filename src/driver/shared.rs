@@ -70,3 +70,71 @@ pub(super) struct Shared {
 
 /// The revision of a card: major and minor.
 pub(super) type Revision = (u8, u8);
+
+#[cfg_attr(CONFIG_MIGDEV_KUNIT_TEST, kunit_tests(migdev_parents))]
+#[cfg(CONFIG_MIGDEV_KUNIT_TEST)]
+mod tests {
+    use super::{
+        super::device::SerialDevice,
+        *, //
+    };
+    use crate::{
+        class,
+        mdev::Driver,
+        this_module::THIS_MODULE, //
+    };
+    use core::fmt;
+
+    /// A driver beside that of the module, whose name is taken.
+    struct Other;
+
+    impl Driver for Other {
+        type ParentData = ();
+        type TypeData = ();
+        type Data = ();
+        type Vfio = SerialDevice;
+
+        const NAME: &'static CStr = c"migdev-kunit";
+        const DEVICE_API: &'static CStr = c"vfio-pci";
+
+        fn probe(_: &mdev::Device<Self>) -> impl PinInit<(), Error> {
+            Err::<(), _>(ENODEV)
+        }
+
+        fn vfio(_: &mdev::Device<Self>, _: Pin<&()>) -> impl PinInit<SerialDevice, Error> {
+            Err::<SerialDevice, _>(ENODEV)
+        }
+
+        fn available_instances(_: &mdev::Type<Self>) -> u32 {
+            0
+        }
+
+        fn description(_: &mdev::Type<Self>, _: &mut dyn fmt::Write) -> Result {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_parent_has_types_of_different_names_or_is_none() -> Result {
+        let driver = Arc::pin_init(mdev::DriverRegistration::new(&THIS_MODULE), GFP_KERNEL)?;
+        let class = Arc::new(class::Class::new(Other::NAME)?, GFP_KERNEL)?;
+        let parent = |names: &[&'static CStr]| {
+            let device = class::Device::new(class.clone(), Other::NAME)?;
+            let types = names.iter().map(|name| {
+                let info = mdev::TypeInfo {
+                    name,
+                    pretty_name: name,
+                };
+                (info, ())
+            });
+            mdev::Parent::<_, Other>::new(driver.clone(), device, (), types)
+        };
+
+        assert!(parent(&[]).is_err_and(|error| error == EINVAL));
+        assert!(parent(&[c"one", c"two"]).is_ok());
+        // By then the first type is there already, and is to go again.
+        assert!(parent(&[c"one", c"one"]).is_err_and(|error| error == EEXIST));
+        assert!(parent(&[c"one", c"two"]).is_ok());
+        Ok(())
+    }
+}

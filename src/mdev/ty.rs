@@ -12,6 +12,14 @@ use kernel::{
     container_of,
     device,
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     types::Opaque, //
 };
 
@@ -72,18 +80,36 @@ impl<T: Driver> Type<T> {
         unsafe { bindings::kobject_put(self.kobject()) };
     }
 
-    /// Waits for the release of a type whose last reference is gone. It is over already, unless the kernel was
-    /// configured to find those who rely on that.
+    /// Waits until a type is released whose parent could not be registered. To be called when mdev has given up its own
+    /// reference, if it came as far as to take one.
     pub(super) fn finish_release(&self) {
+        let kobj = self.kobject();
+        // SAFETY: The memory is that of a kobject, which is all zeroes where mdev did not come to it.
+        if unsafe { (*kobj).state_initialized() } == 0 {
+            return;
+        }
+        // SAFETY: The kobject is initialised.
+        if !unsafe { bindings::kobject_get_unless_zero(kobj) }.is_null() {
+            // What else refers to it is the directory in it, until the release of that, and who made a device meanwhile.
+            while self.references() > 1 {
+                fsleep(Delta::from_millis(10));
+            }
+            self.put();
+        }
+        // What follows the last reference is over already, unless the kernel was configured to find those who rely on that.
         #[cfg(CONFIG_DEBUG_KOBJECT_RELEASE)]
         {
-            let kobj = self.kobject();
-            // SAFETY: The memory is that of a kobject, and nobody else uses it but the release.
-            if unsafe { (*kobj).state_initialized() } != 0 {
-                // SAFETY: Giving up the last reference initialised the work.
-                unsafe { bindings::flush_delayed_work(&raw mut (*kobj).release) };
-            }
+            // SAFETY: Giving up the last reference, here or in mdev, initialised the work.
+            unsafe { bindings::flush_delayed_work(&raw mut (*kobj).release) };
         }
+    }
+
+    /// Returns how many references to the type there are now.
+    fn references(&self) -> i32 {
+        // SAFETY: Only an address inside the kobject is taken.
+        let count = unsafe { &raw mut (*self.kobject()).kref.refcount.refs.counter };
+        // SAFETY: The number is valid for as long as `self`, and is only accessed atomically.
+        unsafe { Atomic::from_ptr(count) }.load(Relaxed)
     }
 
     /// Returns the directory of the type.
