@@ -162,7 +162,7 @@ impl<T: Driver> PinnedDrop for Registration<T> {
     }
 }
 
-/// A function whose memory is decoded. Decoding ends when this is dropped.
+/// A function whose memory is decoded. When this is dropped it is no longer said to be in use; PCI leaves it decoding.
 pub struct Enabled<'bound>(&'bound Device<Bound>);
 
 impl<'bound> Enabled<'bound> {
