@@ -141,9 +141,19 @@ instances() {
 	equal "$1" "$available" "$2"
 }
 
+# unload: returns when the names of the drivers are free again, which a kernel with CONFIG_DEBUG_KOBJECT_RELEASE takes its
+# time for.
+unload() {
+	rmmod migdev || return
+	for _ in {1..100}; do
+		! absent /sys/bus/{mdev,pci}/drivers/migdev >/dev/null || return 0
+		sleep 0.1
+	done
+}
+
 # reload [PARAMETER]...: loads the module anew.
 reload() {
-	if [ -d /sys/module/migdev ]; then rmmod migdev || return; fi
+	if [ -d /sys/module/migdev ]; then unload || return; fi
 	modprobe mdev && insmod "$MODULE" "$@"
 }
 

@@ -119,7 +119,7 @@ equal "a card can be unplugged and plugged in 10 times" "$round" 11
 
 for card in "${cards[@]}"; do create_at "$card" migdev-serial2; done
 create migdev-serial2
-check "the module can be unloaded with devices at every parent" rmmod migdev
+check "the module can be unloaded with devices at every parent" unload
 equal "nothing is left of the parents" "$(registered)" ""
 check "nor at the cards" absent "$PCI/drivers/migdev" "$PCI/devices/${cards[0]}/driver" "$(types "${cards[0]}")"
 unplug "${cards[1]}"
