@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """libvirt's hook called by itself, as libvirt calls it, where libvirt cannot be brought to do so on purpose: many at once,
-a device that somebody has open, signals, an output that cannot be written."""
+a device that somebody has open, signals, an output that cannot be written.
+
+libvirt looks at a device some time after the kernel told it of one. A device that is gone by then may stay in libvirt's list
+(seen with 11.3), so that list is none of what is compared here, and these scenarios come last."""
 
 import contextlib
 import pathlib
@@ -64,6 +67,14 @@ def string():
     return host.string_of(host.type_of(host.cards()[0], TWO_PORTS))
 
 
+def snapshot():
+    return {name: value for name, value in host.snapshot().items() if name != "libvirt's node devices"}
+
+
+def check_unchanged(report, before, name="nothing is left behind"):
+    report.equal(name, host.differences(before, snapshot()), [])
+
+
 @contextlib.contextmanager
 def configured(text):
     """The hook's configuration, for a while."""
@@ -86,7 +97,7 @@ def at_once(domains):
 
 
 def creates_at_once(_, report):
-    before = host.snapshot()
+    before = snapshot()
     domains = many(str(uuid.uuid4()))
     outcomes = at_once(domains)
     report.equal("each has a device", [len(given) for given, _ in outcomes], [1] * MANY)
@@ -94,11 +105,11 @@ def creates_at_once(_, report):
     report.equal("and there are no others", len(host.devices()), len(before["devices"]) + MANY)
     for each in domains:
         report.equal(f"{each.name} goes", each.go().status, 0)
-    host.check_unchanged(report, before)
+    check_unchanged(report, before)
 
 
 def finds_at_once(_, report):
-    before = host.snapshot()
+    before = snapshot()
     made = [host.create(host.cards()[0], TWO_PORTS, str(uuid.uuid4())).name for _ in range(MANY // 2)]
     domains = many(str(uuid.uuid4()))
     with configured("create = false\n"):
@@ -113,12 +124,12 @@ def finds_at_once(_, report):
     report.check("devices that the hook did not make stay", set(made) <= set(host.devices()))
     for each in made:
         host.remove(each)
-    host.check_unchanged(report, before)
+    check_unchanged(report, before)
 
 
 def respects_users(_, report):
     """The group's file, as QEMU opens it, and the device's own."""
-    before = host.snapshot()
+    before = snapshot()
     identifier = str(uuid.uuid4())
     device = host.create(host.cards()[0], TWO_PORTS, identifier)
     comes = Domain("second", identifier, [string()])
@@ -135,33 +146,33 @@ def respects_users(_, report):
     comes.go()
     report.check("and stays, as the hook did not make it", identifier in host.devices())
     host.remove(identifier)
-    host.check_unchanged(report, before)
+    check_unchanged(report, before)
 
 
 def takes_back(_, report):
     """All the ways in which it can go wrong after a device was made."""
-    before = host.snapshot()
+    before = snapshot()
     fits, other = string(), string().replace("ports=eq:2", "ports=eq:3")
     given, errors = Domain("half", str(uuid.uuid4()), [fits, fits, other]).come()
     report.equal("a domain is refused for its third device", given, [])
     report.check("and the field is named", "param.ports: source eq:3" in errors, errors)
-    host.check_unchanged(report, before)
+    check_unchanged(report, before)
 
     # The name of the source's device is taken, so that there is something to be told.
     identifier = str(uuid.uuid4())
     host.create(host.cards()[0], host.LOCAL, identifier)
-    before = host.snapshot()
+    before = snapshot()
     with open("/dev/full", "w", encoding="ascii") as full:
         process = Domain("mute", identifier, [fits]).begin(output=full)
         _, errors = process.communicate(timeout=host.PATIENCE)
     report.check("the hook fails where it cannot tell what it did", process.returncode != 0)
     report.check("and says so", "No space left on device" in errors, errors)
-    host.check_unchanged(report, before)
+    check_unchanged(report, before)
     host.remove(identifier)
 
 
 def ends_by_signal(_, report):
-    before = host.snapshot()
+    before = snapshot()
     with subprocess.Popen(["flock", str(LOCK), "sleep", str(host.PATIENCE)]) as holder:
         time.sleep(1)
         process = Domain("patient", str(uuid.uuid4()), [string()]).begin()
@@ -172,17 +183,17 @@ def ends_by_signal(_, report):
         report.check("a signal ends it", process.returncode != 0)
         report.check("and it says so", "a signal asked the hook to end" in errors, errors)
         attempt("pkill", "--parent", str(holder.pid))
-    host.check_unchanged(report, before)
+    check_unchanged(report, before)
 
 
 def creates_on_start(_, report):
-    before = host.snapshot()
+    before = snapshot()
     identifier = str(uuid.uuid4())
     starts = Domain("starting", identifier, [string()])
     report.equal("a start passes", starts.come("prepare"), ([identifier], ""))
-    host.check_unchanged(report, before, "and by default nothing is made for it")
+    check_unchanged(report, before, "and by default nothing is made for it")
     with configured("create-on-start = true\n"):
         report.equal("a start passes", starts.come("prepare"), ([identifier], ""))
         report.check("with the device that was missing, where that is configured", identifier in host.devices())
         starts.go()
-    host.check_unchanged(report, before, "which is gone with the domain")
+    check_unchanged(report, before, "which is gone with the domain")
