@@ -26,7 +26,10 @@ use crate::{
 
 /// A command and its arguments.
 #[derive(clap::Subcommand, Debug)]
-#[expect(missing_docs, reason = "clap would take them for the help, which stands at each Args")]
+#[expect(
+    missing_docs,
+    reason = "clap would take them for the help, which stands at each Args"
+)]
 pub enum Command {
     Show(show::Args),
     Check(check::Args),
