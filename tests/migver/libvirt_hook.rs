@@ -122,6 +122,61 @@ fn the_metadata_then_says_what_the_device_here_is() {
     assert_eq!(said.out, IMAGE);
 }
 
+/// The domain with one mdev more, of which the metadata says something or not.
+fn with_another(uuid: &str, is_pinned: bool) -> String {
+    let end = "  </devices>";
+    let hostdev = format!(
+        "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{uuid}'/></source></hostdev>"
+    );
+    let xml = IMAGE.replace(end, &format!("{hostdev}\n{end}"));
+    if is_pinned {
+        with_another_pin(&xml, uuid)
+    } else {
+        xml
+    }
+}
+
+fn with_another_pin(xml: &str, uuid: &str) -> String {
+    let end = "    </migdev:migration>";
+    let pin = format!("<migdev:device uuid='{uuid}' version='{NEW}'/>");
+    xml.replace(end, &format!("{pin}\n{end}"))
+}
+
+/// A host with the spare device, and with one that comes after it when devices are tried in order.
+fn host_of_others() -> Tree {
+    let tree = Tree::new();
+    tree.add_type(CARD, TWO, Some(NEW));
+    tree.add_device(CARD, TWO, SPARE, Some(NEW), 2);
+    tree.add_device(CARD, TWO, LAST, Some(NEW), 3);
+    tree
+}
+
+const LAST: &str = "ffffffff-69ea-4f43-b4da-77fa7aca2ea7";
+
+#[test]
+fn an_mdev_that_is_left_alone_is_not_given_to_another() {
+    let xml = with_another(SPARE, false);
+    let said = hook(&host_of_others(), RESTORE, &xml);
+    assert_eq!(said.outcome, Ok(Outcome::Yes), "{said:?}");
+    assert_eq!(said.out, xml.replace(DEVICE, LAST));
+}
+
+#[test]
+fn an_mdev_that_is_here_is_kept_before_another_gets_it() {
+    let xml = with_another(SPARE, true);
+    let said = hook(&host_of_others(), RESTORE, &xml);
+    assert_eq!(said.outcome, Ok(Outcome::Yes), "{said:?}");
+    assert_eq!(said.out, xml.replace(DEVICE, LAST));
+}
+
+#[test]
+fn the_metadata_names_no_device_twice_afterwards() {
+    let xml = with_another_pin(IMAGE, SPARE);
+    let said = hook(&host_of_others(), RESTORE, &xml);
+    assert_eq!(said.outcome, Ok(Outcome::Yes), "{said:?}");
+    assert_eq!(said.out, xml.replace(DEVICE, LAST));
+}
+
 #[test]
 fn events_that_are_none_of_ours_pass_without_a_word() {
     let tree = host();

@@ -216,14 +216,30 @@ fn arrive(
         .into_iter()
         .filter(|entry| host.exists(&entry.uuid))
         .collect();
-    let wanted: Vec<&Arrival<'_>> = arrivals
+    let mut wanted: Vec<&Arrival<'_>> = arrivals
         .iter()
         .filter(|arrival| event != Event::Prepare || !host.exists(&arrival.mdev.value))
         .collect();
     if wanted.is_empty() {
         return Ok(());
     }
-    settle(&mut host, before, &wanted, &policy, xml, log, out)
+    // Whose device is here chooses first, before another of the domain's takes it.
+    wanted.sort_by_key(|arrival| !host.exists(&arrival.mdev.value));
+    let given = others_named(domain, &wanted);
+    let transaction = Transaction::begin(&mut host, before);
+    settle(transaction, given, &wanted, &policy, xml, log, out)
+}
+
+/// Returns the devices that the domain's XML names besides those that one is sought for. If one of them were chosen, it
+/// would be named twice.
+fn others_named(domain: &Domain, wanted: &[&Arrival<'_>]) -> BTreeSet<Uuid> {
+    let mdevs = domain.mdevs.iter().map(|mdev| &mdev.value);
+    let pins = domain.pins.iter().map(|pin| &pin.uuid.value);
+    mdevs
+        .chain(pins)
+        .filter(|uuid| wanted.iter().all(|arrival| arrival.mdev.value != **uuid))
+        .cloned()
+        .collect()
 }
 
 /// Pairs the mdevs of a domain with what its metadata says of them.
@@ -254,19 +270,17 @@ fn arrivals<'d>(domain: &'d Domain, config: &Config, log: &Log) -> Result<Vec<Ar
     Ok(arrivals)
 }
 
-/// Chooses the devices, and prints the XML with them.
-fn settle(
-    host: &mut impl Host,
-    before: Vec<Entry>,
+/// Chooses the devices, none of those in `given`, and prints the XML with them.
+fn settle<H: Host>(
+    mut transaction: Transaction<'_, H>,
+    mut given: BTreeSet<Uuid>,
     arrivals: &[&Arrival<'_>],
     policy: &Policy,
     xml: &[u8],
     log: &Log,
     out: &mut dyn Write,
 ) -> Result<(), Stop> {
-    let inventory = host.inventory()?;
-    let mut transaction = Transaction::begin(host, before);
-    let mut given = BTreeSet::new();
+    let inventory = transaction.host().inventory()?;
     let mut edits = Vec::new();
     let mut outcomes = Vec::new();
     for arrival in arrivals {
