@@ -427,6 +427,20 @@ fn xml_that_is_none_and_a_configuration_that_is_none_are_errors() {
 }
 
 #[test]
+fn a_domain_without_an_mdev_is_none_of_the_configurations_business() {
+    let xml = IMAGE.replace("type='mdev'", "type='pci'");
+    for event in [
+        RESTORE,
+        ["migrate", "begin"],
+        ["prepare", "begin"],
+        ["release", "end"],
+    ] {
+        let said = hook_with(&host(), event, &xml, "create = 1");
+        assert_eq!(said.outcome, Ok(Outcome::Yes), "{said:?}");
+    }
+}
+
+#[test]
 fn a_log_that_cannot_be_written_stops_nothing() {
     let tree = host();
     fs::create_dir(tree.path("log")).unwrap();
