@@ -441,6 +441,37 @@ fn a_domain_without_an_mdev_is_none_of_the_configurations_business() {
 }
 
 #[test]
+fn a_state_directory_that_others_may_write_to_is_not_used() {
+    use std::os::unix::fs::{
+        symlink,
+        PermissionsExt, //
+    };
+    let refused = |tree: &Tree, name: &str, why: &str| {
+        let error = hook(tree, RESTORE, IMAGE).outcome.unwrap_err();
+        assert!(error.contains(name) && error.contains(why), "{error}");
+    };
+    for name in ["run/migdev", "run/migdev/domains"] {
+        let tree = host();
+        tree.write("run/migdev/domains/.keep", "");
+        fs::set_permissions(tree.path(name), fs::Permissions::from_mode(0o777)).unwrap();
+        refused(&tree, name, "others may write to it");
+    }
+    let tree = host();
+    tree.write("elsewhere/domains/.keep", "");
+    symlink(tree.path("elsewhere"), tree.path("run/migdev")).unwrap();
+    refused(&tree, "run/migdev", "not a directory");
+    // Whoever may open the lock could hold every hook up.
+    let tree = host();
+    assert_eq!(hook(&tree, RESTORE, IMAGE).outcome, Ok(Outcome::Yes));
+    let lock = fs::metadata(tree.path("run/migdev/lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o777, 0o600);
+    fs::remove_file(tree.path("run/migdev/lock")).unwrap();
+    symlink(tree.path("elsewhere"), tree.path("run/migdev/lock")).unwrap();
+    refused(&tree, "run/migdev/lock", "symbolic links");
+    assert!(!tree.path("elsewhere").exists());
+}
+
+#[test]
 fn a_log_that_cannot_be_written_stops_nothing() {
     let tree = host();
     fs::create_dir(tree.path("log")).unwrap();

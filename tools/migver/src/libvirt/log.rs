@@ -16,10 +16,14 @@ use crate::host::machine;
 use std::{
     fmt::Write as _,
     fs::{
-        self,
+        DirBuilder,
         OpenOptions, //
     },
     io::Write as _,
+    os::unix::fs::{
+        DirBuilderExt,
+        OpenOptionsExt, //
+    },
     path::{
         Path,
         PathBuf, //
@@ -57,12 +61,13 @@ impl Log {
         }
         let _ = writeln!(line, " outcome={}", printable(outcome));
         if let Some(dir) = self.path.parent() {
-            let _ = fs::create_dir_all(dir);
+            let _ = DirBuilder::new().recursive(true).mode(0o755).create(dir);
         }
         // One write(2) with O_APPEND, so that lines of several hooks do not mix.
         let _ = OpenOptions::new()
             .append(true)
             .create(true)
+            .mode(0o640)
             .open(&self.path)
             .and_then(|mut file| file.write_all(line.as_bytes()));
     }

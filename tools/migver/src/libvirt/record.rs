@@ -7,6 +7,9 @@
 //! `domains/UUID.json`, and it is gone when the machine is started again, as the devices are. Only
 //! who holds the directory's lock reads or writes them. A record is written before a device is
 //! created, so that none is ever forgotten.
+//!
+//! What stands there makes the hook remove devices as root. So nobody else may write to it: no link
+//! that leads elsewhere can be put there, no record, and no lock that is never given back.
 
 use super::{
     Entry,
@@ -18,9 +21,15 @@ use crate::{
     Error, //
 };
 
-use rustix::fs::{
-    flock,
-    FlockOperation, //
+use rustix::{
+    fs::{
+        flock,
+        open,
+        FlockOperation,
+        Mode,
+        OFlags, //
+    },
+    process::geteuid, //
 };
 use serde::{
     Deserialize,
@@ -30,11 +39,14 @@ use serde::{
 use std::{
     fs::{
         self,
-        DirBuilder,
-        File, //
+        DirBuilder, //
     },
     io,
-    os::unix::fs::DirBuilderExt,
+    os::fd::OwnedFd,
+    os::unix::fs::{
+        DirBuilderExt,
+        MetadataExt, //
+    },
     path::{
         Path,
         PathBuf, //
@@ -73,7 +85,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct State {
     domains: PathBuf,
-    _lock: File,
+    _lock: OwnedFd,
 }
 
 impl State {
@@ -82,8 +94,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be made, if another process has it for longer than `timeout`, or if
-    /// `interrupted` is set meanwhile.
+    /// If the directory cannot be made, if others than this process's user may write to it, if another
+    /// process has it for longer than `timeout`, or if `interrupted` is set meanwhile.
     pub fn lock(dir: &Path, timeout: Duration, interrupted: &AtomicBool) -> Result<Self, Error> {
         let failed = |path: &Path, error: io::Error| Error::new(path.display(), os_text(&error));
         let domains = dir.join("domains");
@@ -93,13 +105,13 @@ impl State {
             .mode(0o700)
             .create(&domains)
             .map_err(|error| failed(&domains, error))?;
+        for dir in [dir, &domains] {
+            private(dir)?;
+        }
         let path = dir.join("lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| failed(&path, error))?;
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = open(&path, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| failed(&path, error.into()))?;
         let start = Instant::now();
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -199,6 +211,21 @@ impl State {
 
     fn path(&self, domain: &Uuid) -> PathBuf {
         self.domains.join(format!("{domain}.json"))
+    }
+}
+
+/// Makes sure that a directory is one, and that only this process's user may write to it.
+fn private(dir: &Path) -> Result<(), Error> {
+    let failed = |why: &str| {
+        Error::new(dir.display(), why)
+            .hint("state-directory in the configuration says what to use; it is made if it does not exist")
+    };
+    match fs::symlink_metadata(dir) {
+        Err(error) => Err(failed(&os_text(&error))),
+        Ok(data) if !data.is_dir() => Err(failed("not a directory")),
+        Ok(data) if data.uid() != geteuid().as_raw() => Err(failed("somebody else owns it")),
+        Ok(data) if data.mode() & 0o022 != 0 => Err(failed("others may write to it")),
+        Ok(_) => Ok(()),
     }
 }
 
