@@ -8,6 +8,8 @@
 //! | 1 | no: not compatible, none found |
 //! | 2 | there is no answer: wrong arguments, something cannot be read or written; from `mdevctl-callout`: not ours |
 
+use crate::text::printable;
+
 use std::{
     error,
     fmt,
@@ -61,8 +63,8 @@ pub struct Error {
 impl Error {
     /// Says what could not be done or read, such as a path, and why.
     ///
-    /// Both are shown with control characters escaped, so that what came from a file or another
-    /// host cannot drive the terminal.
+    /// Both are shown [`printable`], so that what came from a file or another host cannot drive the
+    /// terminal.
     pub fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
         Self {
             what: printable(&what.to_string()),
@@ -82,17 +84,6 @@ impl Error {
     pub fn why(&self) -> &str {
         &self.why
     }
-}
-
-/// Escapes what is not printable.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 impl fmt::Display for Error {

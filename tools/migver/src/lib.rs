@@ -28,6 +28,7 @@ pub mod mdevctl;
 pub mod operand;
 pub mod saved;
 pub mod style;
+pub mod text;
 
 pub use context::Context;
 pub use exit::{

@@ -25,6 +25,7 @@ use crate::{
         is_uuid,
         Resolved, //
     },
+    text::printable,
     Context,
     Error,
     Outcome, //
@@ -42,7 +43,7 @@ use std::{
     }, //
 };
 
-/// Which hosts, types and devices of a fleet can take a device in, best match first
+/// Find which hosts, types and devices of a fleet can take a device in, best match first
 ///
 /// The order: a type with the name of the source's type, if that is known; an equal string; one that the device could
 /// come back from; the nearest ABI minor; the nearest stream version; the least left over in parameters and features;
@@ -99,7 +100,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     let inventories = load(&args.inventories, context.input)?;
     let everything = || inventories.iter().flat_map(candidates);
     let Some(mut source) = Source::of(&args.source, everything(), context)? else {
-        let line = format!("{} does not migrate", args.source.escape_debug());
+        let line = format!("{} does not migrate", printable(&args.source));
         writeln!(
             context.err,
             "{} {line}",

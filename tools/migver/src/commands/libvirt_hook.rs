@@ -38,13 +38,14 @@ const SIGNALS: [i32; 3] = [
     signal_hook::consts::SIGTERM,
 ];
 
-/// Answers libvirt's QEMU hook: gives a domain that comes here devices that can take its own in
+/// Answer libvirt's QEMU hook: give a domain that comes here devices that can take its own in
 ///
 /// libvirt runs this through /etc/libvirt/hooks/qemu.d, with the domain's XML on standard input.
 /// For a domain that is migrated here or restored, each mdev that its metadata names is looked
 /// for: a device of the same UUID, another one that is free, or a new one. The kernel is asked
 /// before and after. The domain's XML with the devices' UUIDs is printed, or the reason why there
-/// is none, with status 1, which makes libvirt refuse; then nothing that was created stays.
+/// is none, with status 1, which makes libvirt refuse; then nothing that was created stays. When
+/// the domain has ended, what was created for it is removed. A domain without an mdev passes.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// The domain's name

@@ -13,6 +13,7 @@ use crate::{
         },
         virsh::Virsh, //
     },
+    text::printable,
     Context,
     Error,
     Outcome, //
@@ -113,13 +114,17 @@ fn tell(args: &Args, context: &mut Context<'_>, domain: &str, stamp: &Stamp) -> 
     } else {
         ""
     };
+    let domain = printable(domain);
     let Stamp { scope, change, .. } = stamp;
     writeln!(context.out, "{domain} ({scope}): {would}{change}")?;
     for mdev in &stamp.mdevs {
         let what = match &mdev.version {
             Told::ByDevice(version) => version.clone(),
             Told::ByMetadata(version) => {
-                format!("{version} (as stamped: the device does not exist now)")
+                format!(
+                    "{} (as stamped: the device does not exist now)",
+                    printable(version)
+                )
             }
             Told::DoesNotMigrate => "the device does not migrate".to_owned(),
             Told::Nothing => "the device does not exist".to_owned(),

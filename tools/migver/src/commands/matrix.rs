@@ -27,7 +27,7 @@ use std::{
     path::PathBuf, //
 };
 
-/// Who can migrate to whom: many sources against many destinations
+/// Show who can migrate to whom: many sources against many destinations
 ///
 /// Every type and device of every host that migrates is a source and a destination. Equal strings are one row and one
 /// column. A cell has a mark if the source fits, or the errno that the destination's kernel would refuse it with.

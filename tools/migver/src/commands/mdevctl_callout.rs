@@ -14,7 +14,7 @@ use crate::{
     Outcome, //
 };
 
-/// Answers mdevctl's callouts: starts no device that a pinned migration_version does not fit
+/// Answer mdevctl's callouts: start no device that a pinned migration_version does not fit
 ///
 /// mdevctl runs this through /usr/lib/mdevctl/scripts.d/callouts, with the device's definition on
 /// standard input. A definition with the attribute migration_version is started only if the type

@@ -15,6 +15,7 @@ use crate::{
         Summary, //
     },
     style::Palette,
+    text::printable,
     Context,
     Error,
     Outcome, //
@@ -36,7 +37,7 @@ use std::{
     path::PathBuf, //
 };
 
-/// What is in a saved migration stream
+/// Show what is in a saved migration stream
 ///
 /// FILE is a stream, or has streams somewhere in it: a save image of libvirt, or what QEMU's `migrate file:` wrote.
 /// Each is told with its place in the file, its version string, its records field by field, and what a destination
@@ -104,7 +105,7 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
 
 /// Says that there is no stream, and why that may be.
 fn nothing(name: &str, summary: &Summary) -> String {
-    let name = name.escape_debug();
+    let name = printable(name);
     let length = summary.length;
     match (&summary.spoiled, summary.passed) {
         (Some(spoiled), _) => format!("{name}: {spoiled}"),

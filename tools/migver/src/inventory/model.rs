@@ -16,6 +16,8 @@
 //! refused. What was read comes from other hosts: [`Inventory::read`] refuses text with control characters in it, so
 //! that whatever is in an inventory can be shown on a terminal.
 
+use crate::text::is_hidden;
+
 use serde::{
     Deserialize,
     Serialize, //
@@ -278,17 +280,6 @@ fn version(field: &'static str, version: &Option<String>) -> Result<(), ReadErro
         }
         _ => Ok(()),
     }
-}
-
-/// Whether a character moves the cursor, changes the direction of the text, or has no shape: text with it could show
-/// something other than what it says.
-fn is_hidden(character: char) -> bool {
-    // Nearly all of them.
-    if matches!(character, ' '..='~') {
-        return false;
-    }
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Checks that no name comes twice.

@@ -11,7 +11,10 @@
 
 use super::Uuid;
 
-use crate::host::machine;
+use crate::{
+    host::machine,
+    text::printable, //
+};
 
 use std::{
     fmt::Write as _,
@@ -71,19 +74,6 @@ impl Log {
             .open(&self.path)
             .and_then(|mut file| file.write_all(line.as_bytes()));
     }
-}
-
-/// Escapes what would end the line or drive a terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                character.escape_default().to_string()
-            } else {
-                character.to_string()
-            }
-        })
-        .collect()
 }
 
 /// Escapes what would end the word, too.

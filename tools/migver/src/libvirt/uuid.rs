@@ -2,6 +2,8 @@
 
 //! UUIDs of devices and domains, in the one spelling that sysfs and libvirt write.
 
+use crate::operand::is_uuid;
+
 use serde::{
     Deserialize,
     Serialize, //
@@ -62,13 +64,7 @@ impl FromStr for Uuid {
     type Err = NotAUuid;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let groups: Vec<&str> = text.split('-').collect();
-        let lengths = [8, 4, 4, 4, 12];
-        let fits = groups.len() == lengths.len()
-            && groups.iter().zip(lengths).all(|(group, length)| {
-                group.len() == length && group.bytes().all(|byte| byte.is_ascii_hexdigit())
-            });
-        if fits {
+        if is_uuid(text) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err(NotAUuid)

@@ -33,6 +33,7 @@ use crate::{
         self,
         attribute, //
     },
+    text::printable, //
 };
 
 use migver::{
@@ -154,11 +155,7 @@ fn refuse(err: &mut dyn Write, question: &Question<'_>, why: &str) -> io::Result
         ..
     } = question;
     let line = format!("device {uuid} (type {parent}/{type_name}): {why}");
-    let line: String = line
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
-    writeln!(err, "{line}")?;
+    writeln!(err, "{}", printable(&line))?;
     Ok(Answer::Stop)
 }
 
