@@ -15,7 +15,12 @@ use migver_cli::{
 
 use std::{
     fs,
-    path::Path, //
+    io::Write,
+    path::Path,
+    process::{
+        Command,
+        Stdio, //
+    }, //
 };
 
 const IMAGE: &str = include_str!("libvirt/image.xml");
@@ -80,6 +85,42 @@ fn host() -> Tree {
     tree.add_device(CARD, TWO, DEVICE, Some(NEW), 1);
     tree.add_device(CARD, TWO, SPARE, Some(NEW), 2);
     tree
+}
+
+/// Runs the program itself, and stops listening to it before it can say anything.
+#[test]
+fn a_libvirt_that_does_not_listen_any_more_was_given_nothing() {
+    let tree = host();
+    assert_eq!(hook(&tree, RESTORE, IMAGE).outcome, Ok(Outcome::Yes));
+    let record = tree.path(&format!("run/migdev/domains/{DOMAIN}.json"));
+    fs::remove_file(&record).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_migver"))
+        .arg("libvirt-hook")
+        .arg("--sysfs")
+        .arg(tree.path("sys"))
+        .arg("--proc")
+        .arg(tree.path("proc"))
+        .arg("--config")
+        .arg(tree.path("hook.toml"))
+        .args(["guest", "restore", "begin", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let old = IMAGE.replace(NEW, OLD);
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(old.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert_eq!(err, "migver: completing the event: Broken pipe\n");
+    assert!(!record.exists());
 }
 
 const RESTORE: [&str; 2] = ["restore", "begin"];

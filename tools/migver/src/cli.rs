@@ -110,7 +110,11 @@ pub fn main() -> ExitCode {
         }
     };
     let err_style = Palette::of(cli.global.color, &io::stderr());
-    let mut out = Pipe::new(BufWriter::new(io::stdout().lock()));
+    let mut out = Pipe {
+        inner: Some(BufWriter::new(io::stdout().lock())),
+        // What libvirt has not read it does not use, and then no device is to be kept for it.
+        must_be_read: matches!(cli.command, Command::LibvirtHook(_)),
+    };
     let result = cli
         .run(&mut io::stdin().lock(), &mut out, &mut io::stderr())
         .and_then(|outcome| {
@@ -178,16 +182,14 @@ fn report(error: &Error, style: Palette) {
 
 /// A writer that goes quiet once nobody reads any more.
 ///
-/// Who closes a pipe has seen enough. That is no error, and does not change the answer.
+/// Who closes a pipe has seen enough. That is no error, and does not change the answer, unless what is written
+/// `must_be_read`.
 struct Pipe<W> {
     inner: Option<W>,
+    must_be_read: bool,
 }
 
 impl<W: Write> Pipe<W> {
-    const fn new(inner: W) -> Self {
-        Self { inner: Some(inner) }
-    }
-
     fn attempt<T>(
         &mut self,
         otherwise: T,
@@ -197,7 +199,7 @@ impl<W: Write> Pipe<W> {
             return Ok(otherwise);
         };
         match act(inner) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && !self.must_be_read => {
                 self.inner = None;
                 Ok(otherwise)
             }

@@ -39,8 +39,8 @@ pub struct Context<'a> {
     pub err_style: Palette,
     /// Standard input.
     pub input: &'a mut dyn Read,
-    /// Standard output. It is buffered; the caller flushes it. Writes never fail with
-    /// `EPIPE`: once nobody reads any more, they do nothing, and the verdict is still the exit
+    /// Standard output. It is buffered; the caller flushes it. Writes fail with `EPIPE` for `libvirt-hook`
+    /// only: elsewhere, once nobody reads any more, they do nothing, and the verdict is still the exit
     /// status.
     pub out: &'a mut dyn Write,
     /// Standard error, for warnings and logs of a command that goes on. An error that ends a
