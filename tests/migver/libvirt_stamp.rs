@@ -117,6 +117,27 @@ fn a_domain_gets_the_strings_of_its_devices_wherever_it_exists() {
 }
 
 #[test]
+fn a_domain_that_cannot_be_stamped_keeps_no_other_from_it() {
+    let tree = host();
+    let domains = ["gone", "guest", "lost"].map(str::to_owned).into();
+    let args = Args {
+        domains,
+        ..args(&tree)
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut input: &[u8] = b"";
+    let mut context = Context::new(&mut input, &mut out, &mut err);
+    context.sysfs = tree.path("sys");
+    let error = libvirt_stamp::run(&args, &mut context)
+        .unwrap_err()
+        .to_string();
+    let err = String::from_utf8(err).unwrap();
+    assert!(err.contains("failed to get domain 'gone'"), "{err}");
+    assert!(error.contains("failed to get domain 'lost'"), "{error}");
+    assert_eq!(sets(&tree), 2);
+}
+
+#[test]
 fn what_is_stamped_is_not_stamped_again() {
     let tree = host();
     stamp(&tree, &args(&tree)).0.unwrap();

@@ -66,7 +66,7 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// If virsh fails, or what it prints cannot be read.
+/// If virsh fails for one of the domains, or what it prints cannot be read.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     let virsh = Virsh {
         program: args.virsh.clone(),
@@ -87,8 +87,16 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
         dry_run: args.dry_run,
     };
     let mut complete = true;
+    let mut failed: Option<Error> = None;
     for domain in domains {
-        for stamp in stamp(task, domain)? {
+        let stamps = stamp(task, domain).unwrap_or_else(|error| {
+            // The others are stamped all the same. The last error is told when all is done.
+            if let Some(before) = failed.replace(error) {
+                context.warn(&before);
+            }
+            Vec::new()
+        });
+        for stamp in stamps {
             tell(args, context, domain, &stamp)?;
             complete &= args.remove
                 || stamp
@@ -97,7 +105,10 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
                     .all(|mdev| mdev.version.version().is_some());
         }
     }
-    Ok(Outcome::from_bool(complete))
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(Outcome::from_bool(complete)),
+    }
 }
 
 /// Tells what was done in one place, and each device there.
