@@ -50,19 +50,28 @@ impl Attribute<mdev::Type<Serial>> for Present {
             }
             Ok(None) => Ok(()),
             Err(Refused::Malformed) => {
-                let reason = fmt!("expected abi=MAJOR.MINOR,stream=VERSION or one of the two");
-                refusals.baseline(place, "EINVAL", reason);
+                refusals.baseline(
+                    place,
+                    "EINVAL",
+                    fmt!("expected abi=MAJOR.MINOR,stream=VERSION or one of the two"),
+                );
                 Err(EINVAL)
             }
             Err(Refused::Unknown) => {
-                let reason = fmt!("migration_baselines has what the driver can be held at");
-                refusals.baseline(place, "EOPNOTSUPP", reason);
+                refusals.baseline(
+                    place,
+                    "EOPNOTSUPP",
+                    fmt!("migration_baselines has what the driver can be held at"),
+                );
                 // The kernel crate has no name for it before Linux 7.3. CAST: An errno is a small number.
                 Err(Error::from_errno(-(kernel::uapi::EOPNOTSUPP as c_int)))
             }
             Err(Refused::InUse(count)) => {
-                let reason = fmt!("devices of the type to be removed first: {}", count);
-                refusals.baseline(place, "EBUSY", reason);
+                refusals.baseline(
+                    place,
+                    "EBUSY",
+                    fmt!("devices of the type to be removed first: {}", count),
+                );
                 Err(EBUSY)
             }
         }

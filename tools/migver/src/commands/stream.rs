@@ -249,11 +249,12 @@ fn stream_json(found: &Found) -> Value {
 
 fn record_json(saved: &SavedRecord, stream: &Stream) -> Value {
     let record = saved.record;
-    let payload: String = saved
+    let payload: Vec<_> = saved
         .payload
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
+    let payload = payload.concat();
     let fields = known_fields(saved, stream).map(|fields| {
         let each = fields.into_iter().map(|field| {
             let value: Value = match field.value {

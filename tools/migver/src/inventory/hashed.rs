@@ -23,10 +23,7 @@ pub const DIGITS: usize = 23;
 
 /// Returns the digits that stand for a text, in lower case.
 pub fn digits(text: &str) -> String {
-    let mut digits: String = Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut digits = format!("{:x}", Sha256::digest(text));
     digits.truncate(DIGITS);
     digits
 }

@@ -174,12 +174,12 @@ fn mdevs(sysfs: &Path, domain: &Domain) -> Result<Vec<Mdev>, Error> {
 
 /// Returns the element for the metadata, without a namespace: libvirt adds it.
 fn element(devices: &[(&Uuid, &str)]) -> String {
-    let devices: String = devices
+    let devices: Vec<_> = devices
         .iter()
         .map(|(uuid, version)| {
             let version = quick_xml::escape::escape(*version);
             format!("<device uuid='{uuid}' version='{version}'/>")
         })
         .collect();
-    format!("<migration>{devices}</migration>")
+    format!("<migration>{}</migration>", devices.concat())
 }
