@@ -31,6 +31,7 @@ use support::{
 };
 
 const OPERATORS: &str = "Documentation/guide-operators.rst";
+const UPGRADE: &str = "Documentation/guide-upgrade.rst";
 const MANAGEMENT: &str = "Documentation/guide-management.rst";
 
 // The example of the guide begins here.
@@ -255,7 +256,7 @@ fn the_table_of_the_configuration_has_its_keys() {
 
 #[test]
 fn every_file_they_name_is_there() {
-    for guide in [OPERATORS, MANAGEMENT] {
+    for guide in [OPERATORS, UPGRADE, MANAGEMENT] {
         assert_eq!(dangling(&read(guide)), [""; 0], "{guide}");
     }
 }
