@@ -255,6 +255,22 @@ fn the_table_of_the_configuration_has_its_keys() {
 }
 
 #[test]
+fn no_command_is_shown_that_is_not_tried() {
+    for guide in [OPERATORS, UPGRADE, MANAGEMENT] {
+        let (mut tried, mut commands) = (false, 0);
+        for line in read(guide).lines() {
+            if line.starts_with("    # ") {
+                assert!(tried, "{guide}: {line}");
+                commands += 1;
+            } else if !line.is_empty() && !line.starts_with(' ') && line != "::" {
+                tried = line.starts_with(".. session ");
+            }
+        }
+        assert!(commands >= 7, "{guide}: {commands}");
+    }
+}
+
+#[test]
 fn every_file_they_name_is_there() {
     for guide in [OPERATORS, UPGRADE, MANAGEMENT] {
         assert_eq!(dangling(&read(guide)), [""; 0], "{guide}");
