@@ -97,6 +97,10 @@ pub enum Selector {
 ///
 /// The source or an inventory cannot be read.
 pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
+    if args.source == "-" && args.inventories.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Error::new("-", "standard input can be read only once")
+            .hint("give the source's string as it is"));
+    }
     let inventories = load(&args.inventories, context.input)?;
     let everything = || inventories.iter().flat_map(candidates);
     let Some(mut source) = Source::of(&args.source, everything(), context)? else {
@@ -188,14 +192,26 @@ struct Source {
 impl Source {
     /// Looks a UUID up in the inventories, and whatever is not there as every command does. [`None`] does not
     /// migrate.
+    ///
+    /// A device of one UUID can be on several hosts: one where it is and others where it is awaited.
     fn of<'a>(
         operand: &str,
-        mut everything: impl Iterator<Item = Candidate<'a>>,
+        everything: impl Iterator<Item = Candidate<'a>>,
         context: &mut Context<'_>,
     ) -> Result<Option<Self>, Error> {
         if is_uuid(operand) {
             let is_it = |uuid: &str| uuid.eq_ignore_ascii_case(operand);
-            if let Some(device) = everything.find(|item| item.uuid().is_some_and(is_it)) {
+            let mut devices = everything.filter(|item| item.uuid().is_some_and(is_it));
+            if let Some(device) = devices.next() {
+                if let Some(other) = devices.find(|other| other.string != device.string) {
+                    let why = format!(
+                        "the devices of this UUID on {} and {} have different strings",
+                        device.host, other.host
+                    );
+                    return Err(
+                        Error::new(operand, why).hint("give the string of the one that is meant")
+                    );
+                }
                 return Ok(Some(Self {
                     text: device.string.into(),
                     type_name: Some(device.type_name.to_owned()),
