@@ -47,6 +47,14 @@ const SIGNALS: [i32; 3] = [
 /// is none, with status 1, which makes libvirt refuse; then nothing that was created stays. When
 /// the domain has ended, what was created for it is removed. A domain without an mdev passes.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Files:
+  /etc/migdev/libvirt-hook.toml
+      The configuration; each key is explained there.
+  /var/log/migdev/libvirt-hook.log
+      What was given to which domain, and why not.
+  /run/migdev
+      What was created for which domain.")]
 pub struct Args {
     /// The domain's name
     #[arg(allow_hyphen_values = true)]

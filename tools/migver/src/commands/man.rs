@@ -69,5 +69,6 @@ fn page(command: clap::Command) -> io::Result<String> {
         .replace(".SH EXTRA\n", ".SH NOTES\n")
         .replace("\nExamples:\n", "\n.SH EXAMPLES\n")
         .replace("\nExit status:\n", "\n.SH EXIT STATUS\n")
+        .replace("\nFiles:\n", "\n.SH FILES\n")
         .replace(".SH NOTES\n.SH", ".SH"))
 }
