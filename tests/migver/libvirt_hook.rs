@@ -335,6 +335,14 @@ fn a_device_of_another_domain_is_in_use() {
     let tree = host();
     tree.write("etc/libvirt/qemu/other.xml", IMAGE);
     is_in_use(&tree, "the defined domain other");
+    // It may be written in capitals, and is not had by a domain whose metadata alone names it.
+    let tree = host();
+    let shouted = IMAGE.replace(DEVICE, &DEVICE.to_uppercase());
+    tree.write("etc/libvirt/qemu/other.xml", &shouted);
+    is_in_use(&tree, "the defined domain other");
+    let told = shouted.replace("type='mdev'", "type='pci'");
+    tree.write("etc/libvirt/qemu/other.xml", &told);
+    assert_eq!(hook(&tree, RESTORE, IMAGE).out, "");
     // What cannot be read is believed to have it.
     let tree = host();
     tree.write(

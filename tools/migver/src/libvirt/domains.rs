@@ -8,6 +8,8 @@ use super::{
     Uuid, //
 };
 
+use memchr::memmem;
+
 use std::{
     fs::{
         self,
@@ -94,13 +96,14 @@ fn has(path: &Path, device: &Uuid) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     }
+    // A host may have hundreds of domains, and each device that is looked at is sought in all of them.
+    let lower = text.to_ascii_lowercase();
+    if memmem::find(&lower, device.as_str().as_bytes()).is_none() {
+        return Ok(false);
+    }
     Ok(match xml::parse(&text) {
         Ok(domain) => domain.mdevs.iter().any(|mdev| mdev.value == *device),
-        // What cannot be read may have it. Whether it does is told by its name in the text.
-        Err(_) => {
-            text.make_ascii_lowercase();
-            let name = device.as_str().as_bytes();
-            text.windows(name.len()).any(|window| window == name)
-        }
+        // What cannot be read is believed to have what it names.
+        Err(_) => true,
     })
 }
