@@ -30,12 +30,13 @@
 //! in it, two meanings never have one name; if two texts had the same digits, nothing is written.
 //!
 //! If the parents of a host offer one type with different strings, the one of which most devices can be created has
-//! the labels `TYPE__...`, and the others `TYPE__2__...`, `TYPE__3__...`.
+//! the labels `TYPE__...`, and the others `TYPE__2__...`, `TYPE__3__...`. Where `TYPE__2` has more than [`MAX_PART`]
+//! characters, it is `x-` and the digits that stand for the type's name, a newline and the number.
 //!
 //! # What to ask for
 //!
 //! [`requirements`] are the `matchExpressions` of a node affinity that hold where a type of this name takes the device
-//! in, and nowhere else.
+//! in, with the first of its strings if it has several, and nowhere else. `migver find` finds the others.
 
 use super::{
     hashed::{
@@ -66,8 +67,8 @@ pub const PREFIX: &str = "migver.feature.node.kubernetes.io";
 /// The greatest length of a label's name and value in characters.
 pub const MAX_NAME: usize = 63;
 
-/// The greatest length of a part of a name in characters. Two of them fit, with the longest of our own words and
-/// the number of a string between them.
+/// The greatest length of a part of a name in characters. Two of them fit, with the longest of our own words between
+/// them; a type's name and the number of a string are one.
 pub const MAX_PART: usize = 25;
 
 /// The greatest length of a feature file in bytes.
@@ -137,10 +138,7 @@ pub fn labels(inventory: &Inventory) -> Result<Labels, Error> {
             .collect();
         strings.sort_by_key(|(_, available)| std::cmp::Reverse(*available));
         for (index, (version, available)) in strings.iter().enumerate() {
-            let mut group = names.part(type_name);
-            if index > 0 {
-                group.push_str(&format!("__{}", index + 1));
-            }
+            let group = names.group(type_name, index + 1);
             labels_of(&group, version, *available, &mut names, &mut labels);
         }
     }
@@ -186,8 +184,9 @@ fn labels_of(
 
 /// Returns what a node's labels must be so that a type of this name takes in what `source` describes.
 ///
-/// They hold if and only if it does and has an instance left, with one exception: Kubernetes compares 64-bit integers
-/// with a sign, so that a parameter above 2^63-1 that need not be equal is never found.
+/// They hold if and only if it does, with the first of its strings if it has several, and has an instance left, with
+/// one exception: Kubernetes compares 64-bit integers with a sign, so that a parameter above 2^63-1 that need not be
+/// equal is never found.
 pub fn requirements(source: &Version<'_>, type_name: &str) -> Vec<Requirement> {
     let mut names = Names::default();
     let group = names.part(type_name);
@@ -250,6 +249,20 @@ impl Names {
             text.to_owned()
         } else {
             self.hashed(text)
+        }
+    }
+
+    /// Returns what the labels of one string of a type begin with.
+    fn group(&mut self, type_name: &str, number: usize) -> String {
+        let part = self.part(type_name);
+        let numbered = format!("{part}__{number}");
+        if number == 1 {
+            part
+        } else if numbered.len() <= MAX_PART {
+            numbered
+        } else {
+            // No name has a newline in it, so this stands for no other type.
+            self.hashed(&format!("{type_name}\n{number}"))
         }
     }
 
