@@ -23,9 +23,9 @@ use super::{
 use crate::{
     exit::os_text,
     fleet::{
+        candidates,
         Candidate,
         Search,
-        What,
         Why, //
     },
     inventory::Inventory, //
@@ -213,33 +213,18 @@ struct Chooser<'s, 't, H: Host> {
 impl<'s, H: Host> Chooser<'s, '_, H> {
     /// Looks for a device that exists.
     fn existing(&mut self) -> Option<Choice> {
-        let (wish, inventory) = (self.wish, self.inventory);
-        let mut same = Vec::new();
-        let mut others = Vec::new();
-        for device in &inventory.devices {
-            let Ok(uuid) = device.uuid.parse::<Uuid>() else {
-                continue;
-            };
-            let is_same = uuid == *wish.uuid;
-            if self.given.contains(&uuid) {
-                continue;
-            }
-            let Some(string) = &device.migration_version else {
-                // One that does not migrate is no candidate, unless the domain names it.
-                if is_same {
-                    self.refusal.add(Node::Device(uuid), Fault::DoesNotMigrate);
-                }
-                continue;
-            };
-            let to = if is_same { &mut same } else { &mut others };
-            to.push(Candidate {
-                host: &inventory.host,
-                parent: &device.parent,
-                type_name: &device.type_name,
-                what: What::Device { uuid: &device.uuid },
-                string,
-            });
+        let uuid = self.wish.uuid;
+        let device = self.inventory.find_device(uuid.as_str());
+        // One that does not migrate is no candidate, unless the domain names it.
+        if device.is_some_and(|device| device.migration_version.is_none()) {
+            let node = Node::Device(uuid.clone());
+            self.refusal.add(node, Fault::DoesNotMigrate);
         }
+        let is_same = |name: &str| name.eq_ignore_ascii_case(uuid.as_str());
+        let is_given = |name: &str| self.given.iter().any(|given| given.as_str() == name);
+        let (same, mut others): (Vec<_>, Vec<_>) = candidates(self.inventory)
+            .filter(|candidate| candidate.uuid().is_some_and(|name| !is_given(name)))
+            .partition(|candidate| candidate.uuid().is_some_and(is_same));
         if !(self.policy.reuse && self.policy.substitute) {
             others.clear();
         }
@@ -284,22 +269,10 @@ impl<'s, H: Host> Chooser<'s, '_, H> {
         if !self.policy.create {
             return None;
         }
-        let inventory = self.inventory;
-        let candidates = inventory
-            .types()
-            .filter_map(|(parent, item)| {
-                Some(Candidate {
-                    host: &inventory.host,
-                    parent: &parent.name,
-                    type_name: &item.name,
-                    what: What::Type {
-                        available: item.available_instances,
-                    },
-                    string: item.migration_version.as_deref()?,
-                })
-            })
+        let types = candidates(self.inventory)
+            .filter(|candidate| candidate.uuid().is_none())
             .collect();
-        self.fitting(candidates)
+        self.fitting(types)
             .into_iter()
             .find_map(|candidate| self.create(&candidate))
     }
