@@ -2,7 +2,10 @@
 
 //! What would make a migration possible that is refused: for each reason, what an operator can do.
 
-use crate::host::attribute::MIGRATION_BASELINE;
+use crate::{
+    host::attribute::MIGRATION_BASELINE,
+    text::shell_word, //
+};
 
 use migver::{
     Abi,
@@ -183,7 +186,7 @@ pub fn hold(verdict: &Verdict<'_>, attribute: Option<&Path>) -> Option<String> {
         .filter_map(|line| held.changed(line.as_bytes()))
         .find(fits)?;
     let path = dir.join(MIGRATION_BASELINE);
-    Some(format!("echo {best} >{}", path.display()))
+    Some(format!("echo {best} >{}", shell_word(path.to_str()?)?))
 }
 
 /// Returns the directory of the type whose file, or whose device's file, this is.

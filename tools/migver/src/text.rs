@@ -27,9 +27,29 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// Returns the text as one word of a command that a person can give to a shell; [`None`] if it has a
+/// [hidden](is_hidden) character.
+pub fn shell_word(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._:+,=@%-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Some(text.to_owned());
+    }
+    (!text.chars().any(is_hidden)).then(|| format!("'{}'", text.replace('\'', "'\\''")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_stays_one_in_a_shell() {
+        let word = |text| shell_word(text).unwrap();
+        assert_eq!(word("/sys/bus/0000:00:05.0"), "/sys/bus/0000:00:05.0");
+        assert_eq!(word(""), "''");
+        assert_eq!(word("a b;$(c)"), "'a b;$(c)'");
+        assert_eq!(word("it's"), "'it'\\''s'");
+        assert_eq!(shell_word("a\nb"), None);
+    }
 
     #[test]
     fn what_could_deceive_is_escaped_and_nothing_else() {

@@ -149,6 +149,11 @@ impl Remote {
         format!("cat {path}")
     }
 
+    /// Returns the host as ssh takes it, which has no brackets around an address.
+    fn ssh_host(&self) -> String {
+        self.host.replace(['[', ']'], "")
+    }
+
     /// Reads the string from the other host, without a newline at its end.
     ///
     /// What ssh and the other host have to say about a failure goes straight to standard error.
@@ -162,7 +167,7 @@ impl Remote {
         let program = context.ssh.to_string_lossy();
         let mut child = Command::new(&context.ssh)
             .arg("--")
-            .arg(self.host.replace(['[', ']'], ""))
+            .arg(self.ssh_host())
             .arg(self.command())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -193,7 +198,7 @@ impl Remote {
         if !status.success() {
             return Err(
                 Error::new(&what, format_args!("{program} ended with {status}")).hint(
-                    format_args!("try: {program} {} '{}'", self.host, self.command()),
+                    format_args!("try: {program} {} '{}'", self.ssh_host(), self.command()),
                 ),
             );
         }
