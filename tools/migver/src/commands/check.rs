@@ -77,8 +77,8 @@ pub fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Error> {
     let answer = Answer::of(&source, &destination)?;
     let kernel = match &destination.attribute {
         _ if !args.kernel => None,
-        Some(path) => Some(Kernel::ask(&source, path)?),
-        None => return Err(not_asked(&destination)),
+        Some(path) if is_below(path, &context.sysfs) => Some(Kernel::ask(&source, path)?),
+        _ => return Err(not_asked(&destination)),
     };
     if args.json {
         let mut object = answer.json(&source, &destination);
@@ -172,6 +172,14 @@ impl Kernel {
         Err(Error::new(&destination.label, why).hint(
             "the kernel decides; was the type's baseline changed in between? Else one of the two is wrong",
         ))
+    }
+}
+
+/// Whether a file is one of this sysfs. Any other would be overwritten by asking.
+fn is_below(path: &Path, sysfs: &Path) -> bool {
+    match (path.canonicalize(), sysfs.canonicalize()) {
+        (Ok(path), Ok(sysfs)) => path.starts_with(sysfs),
+        _ => false,
     }
 }
 
