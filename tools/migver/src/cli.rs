@@ -4,7 +4,6 @@
 
 use crate::{
     commands::Command,
-
     style::Palette,
     Context,
     Error,

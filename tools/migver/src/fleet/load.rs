@@ -52,7 +52,9 @@ pub fn load(paths: &[PathBuf], input: &mut dyn Read) -> Result<Vec<Inventory>, E
         for inventory in read {
             if let Some(first) = origins.insert(inventory.host.clone(), path.clone()) {
                 let why = format!("host {} is in {} already", inventory.host, first.display());
-                return Err(Error::new(path.display(), why).hint("leave out the older one"));
+                return Err(Error::new(path.display(), why).hint(
+                    "leave out the older one; hosts of one name are told apart by `migver inventory --host NAME`",
+                ));
             }
             inventories.push(inventory);
         }

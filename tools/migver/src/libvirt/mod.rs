@@ -13,7 +13,6 @@ pub mod hook;
 pub mod log;
 pub mod stamp;
 pub mod virsh;
-
 pub mod xml;
 
 mod domains;

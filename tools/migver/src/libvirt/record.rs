@@ -37,6 +37,7 @@ use serde::{
 };
 
 use std::{
+    fmt,
     fs::{
         self,
         DirBuilder, //
@@ -152,13 +153,13 @@ impl State {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::new(path.display(), os_text(&error))),
         };
-        let record: Record =
-            serde_json::from_slice(&bytes).map_err(|error| Error::new(path.display(), error))?;
+        let useless = |why: &dyn fmt::Display| {
+            Error::new(path.display(), why)
+                .hint("remove it once no domain has the devices that it names, and these with it")
+        };
+        let record: Record = serde_json::from_slice(&bytes).map_err(|error| useless(&error))?;
         if record.schema != SCHEMA {
-            return Err(Error::new(
-                path.display(),
-                "written by another version of this program",
-            ));
+            return Err(useless(&"written by another version of this program"));
         }
         Ok(Some(record))
     }
