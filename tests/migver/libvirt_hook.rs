@@ -521,6 +521,15 @@ fn a_state_directory_that_others_may_write_to_is_not_used() {
 }
 
 #[test]
+fn the_log_is_not_for_everyone() {
+    use std::os::unix::fs::PermissionsExt;
+    let tree = host();
+    assert_eq!(hook(&tree, RESTORE, IMAGE).outcome, Ok(Outcome::Yes));
+    let mode = fs::metadata(tree.path("log")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o137, 0);
+}
+
+#[test]
 fn a_log_that_cannot_be_written_stops_nothing() {
     let tree = host();
     fs::create_dir(tree.path("log")).unwrap();
