@@ -129,7 +129,8 @@ fn refuses_what_is_too_long_too_deep_or_too_wide() {
     assert_eq!(read(&long), Err(XmlError::TooLong));
     let deep = "<a>".repeat(100_000);
     assert_eq!(read(&format!("<domain>{deep}")), Err(XmlError::TooComplex));
-    let wide: String = (0..1000).map(|n| format!(" a{n}=''")).collect();
+    let wide: Vec<_> = (0..1000).map(|n| format!(" a{n}=''")).collect();
+    let wide = wide.concat();
     let xml = IMAGE.replace("<hostdev ", &format!("<hostdev {wide} "));
     assert_eq!(read(&xml), Err(XmlError::TooComplex));
 }
