@@ -10,7 +10,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 import uuid
 
 import host
@@ -171,15 +170,19 @@ def takes_back(_, report):
     host.remove(identifier)
 
 
+def has_open(process, path):
+    return any(each.resolve() == path for each in pathlib.Path(f"/proc/{process.pid}/fd").iterdir())
+
+
 def ends_by_signal(_, report):
     before = snapshot()
     with subprocess.Popen(["flock", str(LOCK), "sleep", str(host.PATIENCE)]) as holder:
-        time.sleep(1)
+        host.until(lambda: attempt("flock", "--nonblock", str(LOCK), "true").status, "the lock to be taken")
         process = Domain("patient", str(uuid.uuid4()), [string()]).begin()
-        time.sleep(1)
+        host.until(lambda: process.poll() is not None or has_open(process, LOCK), "the hook to come to the lock")
         report.equal("the hook waits for another", process.poll(), None)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=host.PATIENCE)
         report.check("a signal ends it", process.returncode != 0)
         report.check("and it says so", "a signal asked the hook to end" in errors, errors)
         attempt("pkill", "--parent", str(holder.pid))

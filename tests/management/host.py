@@ -183,7 +183,7 @@ def differences(before, after):
 def check_unchanged(report, before, name="nothing is left behind"):
     """libvirt learns of devices by events of the kernel, so this waits for it."""
     try:
-        until(lambda: not differences(before, snapshot()), "it", patience=10)
+        until(lambda: not differences(before, snapshot()), "it", patience=60)
     except Failure:
         pass
     report.equal(name, differences(before, snapshot()), [])

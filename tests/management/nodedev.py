@@ -35,6 +35,11 @@ def end(card, identifier):
     virsh("nodedev-destroy", name_of(card, identifier))
 
 
+def inactive():
+    """The devices that are defined and do not exist, as libvirt knows."""
+    return host.words(virsh("nodedev-list", "--inactive", "--cap", "mdev"))
+
+
 def capability(card):
     """What libvirt says of a card's types: for each its name, API and available instances."""
     tree = ElementTree.fromstring(virsh("nodedev-dumpxml", node(card)))
@@ -54,12 +59,22 @@ def in_sysfs(card):
     }
 
 
+def dumped(card, identifier):
+    """libvirt's description of a device, once that has its driver, of which libvirt learns by an event of the kernel."""
+
+    def description_with_driver():
+        tree = ElementTree.fromstring(virsh("nodedev-dumpxml", name_of(card, identifier)))
+        return tree if tree.findtext("driver/name") else None
+
+    return host.until(description_with_driver, "libvirt to see the driver of a device")
+
+
 def check_device(report, card, identifier, kind=TWO_PORTS):
     """A device is there, as it was asked for."""
     report.equal("it is in sysfs, with its parent and its type", host.devices().get(identifier), f"{card}/{kind}")
     wanted = host.string_of(host.type_of(card, kind))
     report.equal("its migration_version is its type's", host.string_of(DEVICES / identifier), wanted)
-    tree = ElementTree.fromstring(virsh("nodedev-dumpxml", name_of(card, identifier)))
+    tree = dumped(card, identifier)
     found = tuple(tree.findtext(path) for path in ("parent", "driver/name", ".//uuid", ".//parent_addr"))
     report.equal("libvirt describes it", found, (node(card), "migdev", identifier, card))
     report.equal("with its type", [each.get("id") for each in tree.findall(".//type")], [kind])
@@ -81,14 +96,15 @@ def defines_and_starts(_, report):
     name = name_of(card, identifier)
     free = host.instances(card, TWO_PORTS)
     virsh("nodedev-define", "/dev/stdin", text=description(card, identifier))
-    report.equal("defined, it is inactive", host.words(virsh("nodedev-list", "--inactive", "--cap", "mdev")), [name])
+    report.equal("defined, it is inactive", inactive(), [name])
     report.equal("and not in sysfs", host.devices(), before["devices"])
     virsh("nodedev-start", name)
     check_device(report, card, identifier)
     report.equal("libvirt knows one instance less", capability(card)[TWO_PORTS][2], str(free - 1))
     virsh("nodedev-destroy", name)
     report.equal("ended, it is gone from sysfs", host.devices(), before["devices"])
-    report.equal("and still defined", host.words(virsh("nodedev-list", "--inactive", "--cap", "mdev")), [name])
+    host.until(inactive, "libvirt to notice that the device has gone")
+    report.equal("and still defined", inactive(), [name])
     virsh("nodedev-start", name)
     report.check("it can be started again", identifier in host.devices())
     virsh("nodedev-destroy", name)

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import domain
 import host
 import nodedev
+from card import KernelLog
 from domain import NAME, NAMESPACES
 from host import DEVICES, ONE_PORT, SOFTWARE, TWO_PORTS, run, virsh
 
@@ -143,7 +144,7 @@ def refuses_older(_, report):
         refused(report, "abi")
 
 
-def changed_string(report, old, new):
+def changed_string(old, new):
     string, = domain.stamps(image()).values()
     if old not in string:
         raise host.Failure(f"{string} has no {old}")
@@ -151,11 +152,11 @@ def changed_string(report, old, new):
 
 
 def refuses_vendor(_, report):
-    refused(report, "vendor", "--xml", changed_string(report, "vendor=migdev", "vendor=other"))
+    refused(report, "vendor", "--xml", changed_string("vendor=migdev", "vendor=other"))
 
 
 def refuses_ports(_, report):
-    refused(report, "param.ports", "--xml", changed_string(report, "ports=eq:2", "ports=eq:4"))
+    refused(report, "param.ports", "--xml", changed_string("ports=eq:2", "ports=eq:4"))
 
 
 def refuses_nonsense(_, report):
@@ -164,10 +165,12 @@ def refuses_nonsense(_, report):
 
 def device_refuses(_, report):
     """A string that is not the device's: the hook makes what the string asks for, and that refuses the state."""
-    before = host.snapshot()
-    result = host.try_virsh("restore", IMAGE, "--xml", changed_string(report, "ports=eq:2", "ports=eq:1"))
+    before, log = host.snapshot(), KernelLog()
+    result = host.try_virsh("restore", IMAGE, "--xml", changed_string("ports=eq:2", "ports=eq:1"))
     report.check("libvirt fails", result.status != 0, result)
     report.note(result.errors)
+    told = [line for line in log.lines() if "migration refused (ERANGE): param.ports: source eq:2" in line]
+    report.check("it was the device that refused, by the string in the stream", told)
     host.check_unchanged(report, before)
 
 
