@@ -114,7 +114,7 @@ registered=$(grep -A1 "^change@$parent .*MDEV_STATE=registered" "$work/events")
 equal "registration is announced, and again once the files are there" "$(grep -c ^change <<<"$registered")" 2
 check "migration_version is there at the second announcement" \
 	contains "$(tail -n 1 <<<"$registered")" " files:*migration_version"
-equal "the end is announced once" "$(grep -c "MDEV_STATE=unregistered" "$work/events")" 1
+equal "the end is announced once" "$(grep -c "^change@$parent .*MDEV_STATE=unregistered" "$work/events")" 1
 for action in add bind unbind remove; do
 	check "a device announces $action" grep -q "^$action@$parent/$uuid " "$work/events"
 done

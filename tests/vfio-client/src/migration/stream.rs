@@ -137,7 +137,7 @@ impl Stream {
             .map(|found| &found.payload[..]);
         let numbers = payload.unwrap_or_default().chunks_exact(8).map(|number| {
             let digits = number.iter().rev();
-            digits.fold(0, |number, digit| number << 8 | u64::from(*digit))
+            digits.fold(0, |number, digit| (number << 8) | u64::from(*digit))
         });
         let numbers: Vec<_> = numbers.collect();
         numbers
