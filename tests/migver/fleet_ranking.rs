@@ -52,7 +52,7 @@ impl Numbers {
         let names = FEATURES
             .iter()
             .zip(0..)
-            .filter(|(_, bit)| self.features >> bit & 1 == 1);
+            .filter(|(_, bit)| (self.features >> bit) & 1 == 1);
         let takes: Vec<_> = names.map(|(name, _)| *name).collect();
         let takes = match takes.as_slice() {
             [] => String::new(),
