@@ -184,15 +184,18 @@ fn the_example_in_python_agrees_with_the_library() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("python3 can be run");
-    let hexadecimal = |text: &[u8]| -> String { text.iter().map(|b| format!("{b:02x}")).collect() };
-    let lines: String = pairs
+    let hexadecimal = |text: &[u8]| {
+        let digits: Vec<_> = text.iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.concat()
+    };
+    let lines: Vec<_> = pairs
         .iter()
         .map(|(source, destination)| {
             format!("{}-{}\n", hexadecimal(source), hexadecimal(destination))
         })
         .collect();
     let mut stdin = python.stdin.take().unwrap();
-    let writer = thread::spawn(move || stdin.write_all(lines.as_bytes()));
+    let writer = thread::spawn(move || stdin.write_all(lines.concat().as_bytes()));
     let output = python.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
