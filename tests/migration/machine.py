@@ -201,7 +201,7 @@ class Machine:
         text = f"qemu-{self.version} {'(destination)' if self.incoming else '(source)'}, {self.kind}:\n"
         if self.ended:
             text += f"  it ended with status {self.process.returncode}\n"
-        for name, data in ("error output", self.errors), ("end of the console", self.console[-400:]):
+        for name, data in ("error output", self.errors), ("end of the console", self.console[-4000:]):
             lines = data.decode(errors="replace").replace("\r", "").splitlines()
             text += f"  {name}:\n" + "".join(f"    {line}\n" for line in lines)
         text += "  events:\n" + "".join(f"    {event['event']} {event.get('data', '')}\n" for event in self.events[-20:])
