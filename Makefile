@@ -12,7 +12,7 @@ module: ## build build/module/migdev.ko for the running kernel, where that has R
 demo: ## show the main job in an emulated machine: create, compare versions, use in a guest, migrate, remove
 	@tools/demo/run
 
-test: ## run every test; STAGES="host lint" runs only some, V=1 shows all output
+test: ## run every test; STAGES="host clippy" runs only some, V=1 shows all output
 	@tests/run
 
 fuzz: ## search for inputs that break the version strings: TARGET="parse compare" for TIME=300 seconds each
