@@ -39,13 +39,13 @@ const EDU: u32 = 0x00ed;
 pub(super) struct Cards(pub(super) Common);
 
 /// A card that is bound. The parent goes first.
-pub(super) struct Bounded<'bound> {
+pub(super) struct BoundCard<'bound> {
     _parent: mdev::Parent<&'bound Device<Bound>, Serial>,
     _enabled: pci::Enabled<'bound>,
 }
 
 impl pci::Driver for Cards {
-    type Data<'bound> = Bounded<'bound>;
+    type Data<'bound> = BoundCard<'bound>;
 
     const NAME: &'static CStr = c"migdev";
     const IDS: &'static [pci::Id] = &[pci::Id {
@@ -56,7 +56,7 @@ impl pci::Driver for Cards {
     fn probe<'bound>(
         &'bound self,
         device: &'bound Device<Core<'_>>,
-    ) -> Result<Pin<KBox<Bounded<'bound>>>> {
+    ) -> Result<Pin<KBox<BoundCard<'bound>>>> {
         let enabled = pci::Enabled::new(device)?;
         let revision = revision(device)?;
         let parent = self.0.parent(&**device, Some(revision))?;
@@ -64,7 +64,7 @@ impl pci::Driver for Cards {
         dev_info!(device, "card of revision {}.{}\n", major, minor);
 
         Ok(KBox::pin(
-            Bounded {
+            BoundCard {
                 _parent: parent,
                 _enabled: enabled,
             },
