@@ -8,6 +8,8 @@
 //! printf %s TEXT | sha256sum | cut -c1-23
 //! ```
 
+use crate::Error;
+
 use migver::{
     Marking,
     Rule,
@@ -18,6 +20,8 @@ use sha2::{
     Sha256, //
 };
 
+use std::collections::HashMap;
+
 /// How many hexadecimal digits stand for a text.
 pub const DIGITS: usize = 23;
 
@@ -26,6 +30,48 @@ pub fn digits(text: &str) -> String {
     let mut digits = format!("{:x}", Sha256::digest(text));
     digits.truncate(DIGITS);
     digits
+}
+
+/// The texts for which digits stand in one output.
+#[derive(Default)]
+pub struct Hashed {
+    texts: HashMap<String, String>,
+    /// Two texts with the same digits.
+    clash: Option<(String, String)>,
+}
+
+impl Hashed {
+    /// Returns the digits that stand for a text, in lower case, and remembers it.
+    pub fn digits(&mut self, text: &str) -> String {
+        let digits = digits(text);
+        self.remember(&digits, text);
+        digits
+    }
+
+    fn remember(&mut self, digits: &str, text: &str) {
+        let first = self
+            .texts
+            .entry(digits.to_owned())
+            .or_insert_with(|| text.to_owned());
+        if first != text {
+            self.clash = Some((first.clone(), text.to_owned()));
+        }
+    }
+
+    /// Looks whether each text has digits of its own. If not, the output, called `what`, is not to be written.
+    ///
+    /// # Errors
+    ///
+    /// Names two texts with the same digits.
+    pub fn check(self, what: &str) -> Result<(), Error> {
+        match self.clash {
+            None => Ok(()),
+            Some((one, other)) => Err(Error::new(
+                what,
+                format!("{one} and {other} have the same first {DIGITS} digits of SHA-256"),
+            )),
+        }
+    }
 }
 
 /// Returns what a source and a destination must have in common, whatever else they say: vendor, model, ABI major, the
@@ -72,5 +118,19 @@ mod tests {
         let version = Version::parse(text.as_bytes()).unwrap();
         let expected = "vendor=v,model=m,abi=3,param.p=eq:2,param.q=le,ext.e=must:X";
         assert_eq!(family(&version), expected);
+    }
+
+    #[test]
+    fn two_texts_with_the_same_digits_are_an_error() {
+        let mut hashed = Hashed::default();
+        assert_eq!(hashed.digits("abc"), hashed.digits("abc"));
+        hashed.digits("abd");
+        assert!(hashed.check("labels").is_ok());
+
+        let mut hashed = Hashed::default();
+        hashed.remember("0", "one");
+        hashed.remember("0", "other");
+        hashed.remember("0", "one");
+        assert!(hashed.check("labels").is_err());
     }
 }

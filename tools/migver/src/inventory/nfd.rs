@@ -40,9 +40,8 @@
 
 use super::{
     hashed::{
-        digits,
         family,
-        DIGITS, //
+        Hashed, //
     },
     Inventory, //
 };
@@ -54,10 +53,7 @@ use migver::{
 };
 
 use std::{
-    collections::{
-        BTreeMap,
-        HashMap, //
-    },
+    collections::BTreeMap,
     io::Write, //
 };
 
@@ -142,7 +138,7 @@ pub fn labels(inventory: &Inventory) -> Result<Labels, Error> {
             labels_of(&group, version, *available, &mut names, &mut labels);
         }
     }
-    names.check()?;
+    names.0.check("labels")?;
     Ok(labels)
 }
 
@@ -234,13 +230,9 @@ pub fn requirements(source: &Version<'_>, type_name: &str) -> Vec<Requirement> {
     all
 }
 
-/// Makes names and values, and remembers for which texts digits stand.
+/// Makes names and values.
 #[derive(Default)]
-struct Names {
-    hashed: HashMap<String, String>,
-    /// Two texts with the same digits.
-    clash: Option<(String, String)>,
-}
+struct Names(Hashed);
 
 impl Names {
     /// Returns a text as a part of a name.
@@ -276,25 +268,7 @@ impl Names {
     }
 
     fn hashed(&mut self, text: &str) -> String {
-        let name = format!("x-{}", digits(text));
-        let first = self
-            .hashed
-            .entry(name.clone())
-            .or_insert_with(|| text.to_owned());
-        if first != text {
-            self.clash = Some((first.clone(), text.to_owned()));
-        }
-        name
-    }
-
-    fn check(self) -> Result<(), Error> {
-        match self.clash {
-            None => Ok(()),
-            Some((one, other)) => Err(Error::new(
-                "labels",
-                format!("{one} and {other} have the same first {DIGITS} digits of SHA-256"),
-            )),
-        }
+        format!("x-{}", self.0.digits(text))
     }
 }
 

@@ -35,8 +35,8 @@
 
 use super::{
     hashed::{
-        digits,
         family,
+        Hashed,
         DIGITS, //
     },
     Inventory, //
@@ -49,10 +49,7 @@ use migver::{
 };
 
 use std::{
-    collections::{
-        BTreeSet,
-        HashMap, //
-    },
+    collections::BTreeSet,
     io::Write, //
 };
 
@@ -114,10 +111,7 @@ pub fn write(inventories: &[Inventory], out: &mut dyn Write) -> Result<(), Error
             }
         }
     }
-    if let Some((one, other)) = names.clash {
-        let why = format!("{one} and {other} have the same first {DIGITS} digits of SHA-256");
-        return Err(Error::new("traits", why));
-    }
+    names.0.check("traits")?;
     out.write_all(lines.as_bytes())?;
     Ok(())
 }
@@ -213,13 +207,9 @@ fn spell_all(meanings: &[Meaning]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Spells traits, and remembers for which texts digits stand.
+/// Spells traits.
 #[derive(Default)]
-struct Names {
-    hashed: HashMap<String, String>,
-    /// Two texts with the same digits.
-    clash: Option<(String, String)>,
-}
+struct Names(Hashed);
 
 impl Names {
     fn spell(&mut self, meaning: &Meaning) -> String {
@@ -240,15 +230,7 @@ impl Names {
     }
 
     fn hashed(&mut self, text: &str) -> String {
-        let name = format!("X{}", digits(text).to_ascii_uppercase());
-        let first = self
-            .hashed
-            .entry(name.clone())
-            .or_insert_with(|| text.to_owned());
-        if first != text {
-            self.clash = Some((first.clone(), text.to_owned()));
-        }
-        name
+        format!("X{}", self.0.digits(text).to_ascii_uppercase())
     }
 }
 
