@@ -39,6 +39,7 @@ impl From<std::io::Error> for Miss {
 }
 
 /// Skips the case with a formatted reason.
+#[macro_export]
 macro_rules! skip {
     ($($text:tt)+) => {
         return Err($crate::ktap::Miss::Skipped(format!($($text)+)))
@@ -46,6 +47,7 @@ macro_rules! skip {
 }
 
 /// Fails the case unless the condition holds.
+#[macro_export]
 macro_rules! check {
     ($condition:expr, $($text:tt)+) => {
         if !$condition {
@@ -55,6 +57,7 @@ macro_rules! check {
 }
 
 /// Fails the case unless both sides are equal; says what was compared.
+#[macro_export]
 macro_rules! check_eq {
     ($got:expr, $want:expr, $($text:tt)+) => {{
         let (got, want) = (&$got, &$want);
@@ -66,6 +69,7 @@ macro_rules! check_eq {
 }
 
 /// Fails the case unless the call failed with this error.
+#[macro_export]
 macro_rules! check_errno {
     ($call:expr, $want:ident, $($text:tt)+) => {
         match $call {
@@ -76,7 +80,7 @@ macro_rules! check_errno {
     };
 }
 
-pub(crate) use {check, check_eq, check_errno, skip};
+pub use crate::{check, check_eq, check_errno, skip};
 
 /// Writes the report and counts what was in it.
 pub struct Report {

@@ -6,13 +6,6 @@
 
 mod attrs;
 mod cases;
-mod device;
-mod kmsg;
-mod ktap;
-mod memory;
-mod migration;
-mod serial;
-mod sysfs;
 mod tools;
 
 use std::process::ExitCode;
@@ -20,9 +13,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cases::{Case, World};
-use crate::device::Access;
-use crate::ktap::Report;
-use crate::sysfs::{Mdev, MdevType};
+use vfio_client::device::Access;
+use vfio_client::ktap::Report;
+use vfio_client::sysfs::{Mdev, MdevType};
 
 /// Tries what a vfio device promises, and tells the result as KTAP on standard output.
 ///

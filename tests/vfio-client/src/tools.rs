@@ -14,9 +14,9 @@ use nix::sys::socket::{
     bind, recv, socket, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
 };
 
-use crate::device::{Access, Device};
-use crate::serial::Signal;
-use crate::sysfs::Mdev;
+use vfio_client::device::{Access, Device};
+use vfio_client::serial::Signal;
+use vfio_client::sysfs::Mdev;
 
 /// Opens a device, prints `open`, and keeps it until standard input ends.
 #[derive(Args)]

@@ -3,9 +3,9 @@
 //! Specification 3.0, chapter 6).
 
 use super::{cases, World};
-use crate::device::Device;
-use crate::ktap::{check, check_eq, Outcome};
-use crate::serial::{
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, Outcome};
+use vfio_client::serial::{
     config16, config32, BAR0_REGISTER, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER,
     CONFIG, INTERRUPT_LINE, STATUS,
 };

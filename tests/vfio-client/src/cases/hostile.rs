@@ -12,12 +12,12 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, config, irq_calls, regions, World};
-use crate::device::{request, requests};
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
-use crate::memory::Argument;
-use crate::migration::v1::Region;
-use crate::serial::CONFIG;
+use vfio_client::device::{request, requests};
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, check_eq, check_errno, skip, Outcome};
+use vfio_client::memory::Argument;
+use vfio_client::migration::v1::Region;
+use vfio_client::serial::CONFIG;
 
 cases![
     refuses_requests_that_it_does_not_know,

@@ -12,10 +12,10 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::Device;
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::serial::{
+use vfio_client::device::Device;
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::serial::{
     config16, enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER,
     CONFIG, DATA, IER, IER_MODEM, IER_RX, IER_THRE, IIR_FCR, LCR, MCR, MCR_OUT2, MCR_RTS, MSR,
     STATUS, STATUS_INTERRUPT,
@@ -399,7 +399,7 @@ fn follows_every_cause_of_a_port(world: &World<'_>) -> Outcome {
 
 fn joins_the_ports_on_one_line(world: &World<'_>) -> Outcome {
     if world.ports() < 2 {
-        crate::ktap::skip!("the type has one port");
+        vfio_client::ktap::skip!("the type has one port");
     }
     let armed = Armed::new(world)?;
     let second = Port::new(&armed.device, 1);

@@ -13,10 +13,10 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::{ioctl_cliff, requests, Device};
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::memory::{Argument, Cliff, PAGE};
-use crate::serial::{enable, Port, Signal};
+use vfio_client::device::{ioctl_cliff, requests, Device};
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::memory::{Argument, Cliff, PAGE};
+use vfio_client::serial::{enable, Port, Signal};
 
 cases![
     refuses_info_with_a_short_argsz,

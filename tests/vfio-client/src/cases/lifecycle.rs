@@ -18,12 +18,12 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::{bind, ioctl, open_cdev, open_rw, requests, Access, Device};
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, skip, Outcome};
-use crate::memory::Argument;
-use crate::serial::{enable, Port, Signal, CONFIG, IER, SCR};
-use crate::sysfs::{remove, Mdev};
+use vfio_client::device::{bind, ioctl, open_cdev, open_rw, requests, Access, Device};
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, check_eq, check_errno, skip, Outcome};
+use vfio_client::memory::Argument;
+use vfio_client::serial::{enable, Port, Signal, CONFIG, IER, SCR};
+use vfio_client::sysfs::{remove, Mdev};
 
 cases![
     opens_a_hundred_times,
@@ -134,14 +134,18 @@ fn answers_nothing_before_it_is_bound(world: &World<'_>) -> Outcome {
     }
     let cdev = open_cdev(world.mdev.path())?;
     for number in 7..21 {
-        let request = crate::device::request(number);
+        let request = vfio_client::device::request(number);
         // For the request that binds, the third word is a descriptor that is none.
         let mut argument = Argument::words(&[64, 0, u32::MAX]);
         let call = ioctl(cdev.as_fd(), request, &mut argument);
         check_errno!(call, EINVAL, "request {number} of an unbound device");
     }
     let mut buffer = [0; 4];
-    let read = nix::sys::uio::pread(&cdev, &mut buffer, crate::device::file_offset(CONFIG, 0));
+    let read = nix::sys::uio::pread(
+        &cdev,
+        &mut buffer,
+        vfio_client::device::file_offset(CONFIG, 0),
+    );
     check_errno!(read, EINVAL, "reading an unbound device");
     Ok(())
 }

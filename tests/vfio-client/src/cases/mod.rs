@@ -3,9 +3,9 @@
 
 use nix::errno::Errno;
 
-use crate::device::{Access, Device};
-use crate::ktap::Outcome;
-use crate::sysfs::Mdev;
+use vfio_client::device::{Access, Device};
+use vfio_client::ktap::Outcome;
+use vfio_client::sysfs::Mdev;
 
 mod config;
 mod hostile;

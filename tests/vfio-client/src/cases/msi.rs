@@ -9,9 +9,9 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::Device;
-use crate::ktap::{check_errno, Outcome};
-use crate::serial::{
+use vfio_client::device::Device;
+use vfio_client::ktap::{check_errno, Outcome};
+use vfio_client::serial::{
     enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER, CONFIG,
 };
 

@@ -13,10 +13,10 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::{file_offset, requests, Device};
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::memory::{Argument, Cliff};
-use crate::serial::{
+use vfio_client::device::{file_offset, requests, Device};
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::memory::{Argument, Cliff};
+use vfio_client::serial::{
     enable, Port, BAR0, BAR0_REGISTER, CONFIG, DATA, FCR_ENABLE, IER, IIR_FCR, INTERRUPT_LINE, LCR,
     MCR, SCR,
 };
@@ -365,7 +365,7 @@ fn refuses_a_buffer_that_is_not_there(world: &World<'_>) -> Outcome {
         requests::GET_IRQ_INFO,
     ] {
         let fd = std::os::fd::AsFd::as_fd(device.file());
-        let call = crate::device::ioctl_cliff(fd, number, &mut cliff, 0);
+        let call = vfio_client::device::ioctl_cliff(fd, number, &mut cliff, 0);
         check_errno!(call, EFAULT, "request {number:#x} without an argument");
     }
     Ok(())

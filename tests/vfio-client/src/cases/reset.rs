@@ -9,9 +9,9 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::Device;
-use crate::ktap::{check, check_eq, Outcome};
-use crate::serial::{
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, Outcome};
+use vfio_client::serial::{
     enable, Port, Signal, BAR0_REGISTER, CONFIG, DATA, IER, IIR_FCR, INTERRUPT_LINE, LCR, LCR_DLAB,
     LSR, LSR_TEMT, LSR_THRE, MCR, SCR,
 };

@@ -12,10 +12,10 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::{cases, World};
-use crate::device::Device;
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, Outcome};
-use crate::serial::{enable, Port, Signal, BAR0, CONFIG, DATA, IER, IIR_FCR, LCR, SCR};
+use vfio_client::device::Device;
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, check_eq, Outcome};
+use vfio_client::serial::{enable, Port, Signal, BAR0, CONFIG, DATA, IER, IIR_FCR, LCR, SCR};
 
 cases![
     withstands_threads_that_do_everything_at_once,

@@ -16,12 +16,12 @@ use vfio_ioctls::{
 };
 
 use super::{cases, World};
-use crate::device::Access;
-use crate::ktap::{check, check_eq, skip, Miss, Outcome};
-use crate::memory::{Cliff, PAGE};
-use crate::migration::v2;
-use crate::serial::{BAR0, CONFIG, SCR};
-use crate::sysfs::Mdev;
+use vfio_client::device::Access;
+use vfio_client::ktap::{check, check_eq, skip, Miss, Outcome};
+use vfio_client::memory::{Cliff, PAGE};
+use vfio_client::migration::v2;
+use vfio_client::serial::{BAR0, CONFIG, SCR};
+use vfio_client::sysfs::Mdev;
 
 cases![
     serves_the_client_of_rust_vmm,

@@ -2,9 +2,9 @@
 //! The 16550A behind BAR 0, with a plug that leads each port's output to its own input.
 
 use super::{cases, World};
-use crate::device::Device;
-use crate::ktap::{check, check_eq, Outcome};
-use crate::serial::{
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, Outcome};
+use vfio_client::serial::{
     enable, Port, DATA, IER, IER_LINE, IER_MODEM, IER_RX, IER_THRE, IIR_FCR, IIR_NONE, LCR,
     LCR_DLAB, LSR, LSR_DR, LSR_OE, LSR_TEMT, LSR_THRE, MCR, MCR_DTR, MCR_LOOP, MCR_OUT2, MCR_RTS,
     MSR, SCR,
@@ -178,7 +178,7 @@ fn loses_nothing_while_the_receiver_is_full(world: &World<'_>) -> Outcome {
 
 fn never_mixes_its_ports(world: &World<'_>) -> Outcome {
     if world.ports() < 2 {
-        crate::ktap::skip!("the type has one port");
+        vfio_client::ktap::skip!("the type has one port");
     }
     let device = world.open()?;
     enable(&device, 2)?;

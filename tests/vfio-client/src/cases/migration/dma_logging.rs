@@ -11,10 +11,10 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::super::{cases, World};
-use crate::device::{ioctl_frozen, requests, Device};
-use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
-use crate::memory::Frozen;
-use crate::migration::{guest, logging};
+use vfio_client::device::{ioctl_frozen, requests, Device};
+use vfio_client::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
+use vfio_client::memory::Frozen;
+use vfio_client::migration::{guest, logging};
 
 cases![
     answers_probes_of_its_dma_log,

@@ -9,12 +9,12 @@ use nix::errno::Errno;
 
 use super::super::{cases, World};
 use super::hostile::parts;
-use crate::device::Device;
-use crate::ktap::{check, check_eq, skip, Miss, Outcome};
-use crate::migration::v1::Region;
-use crate::migration::{guest, v2};
-use crate::serial::CONFIG;
-use crate::sysfs::{errno_of, Mdev, MdevType};
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, skip, Miss, Outcome};
+use vfio_client::migration::v1::Region;
+use vfio_client::migration::{guest, v2};
+use vfio_client::serial::CONFIG;
+use vfio_client::sysfs::{errno_of, Mdev, MdevType};
 
 cases![
     writes_the_stream_of_the_version_that_it_is_held_at,

@@ -8,15 +8,15 @@ use nix::errno::Errno;
 
 use super::super::{cases, World};
 use super::idle;
-use crate::device::Device;
-use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
-use crate::migration::stream::{
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, check_errno, Miss, Outcome};
+use vfio_client::migration::stream::{
     seal, Record, Stream, END, HEAD, LENGTH_AT, LIMIT, MANDATORY, RECORD, VERSION_AT,
 };
-use crate::migration::v1::{self, Carry, Region};
-use crate::migration::v2::{self, RESUMING, RUNNING};
-use crate::serial::{Port, CONFIG, INTERRUPT_LINE, LCR, SCR};
-use crate::sysfs::Mdev;
+use vfio_client::migration::v1::{self, Carry, Region};
+use vfio_client::migration::v2::{self, RESUMING, RUNNING};
+use vfio_client::serial::{Port, CONFIG, INTERRUPT_LINE, LCR, SCR};
+use vfio_client::sysfs::Mdev;
 
 cases![
     refuses_a_stream_that_is_cut_off_anywhere,

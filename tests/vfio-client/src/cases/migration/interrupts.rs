@@ -8,13 +8,13 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::super::{cases, World};
-use crate::device::Device;
-use crate::ktap::{Miss, Outcome};
-use crate::migration::v1::{self, Region};
-use crate::migration::v2::{
+use vfio_client::device::Device;
+use vfio_client::ktap::{Miss, Outcome};
+use vfio_client::migration::v1::{self, Region};
+use vfio_client::migration::v2::{
     self, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, RUNNING_P2P, STOP, STOP_COPY,
 };
-use crate::serial::{
+use vfio_client::serial::{
     enable, Port, Signal, COMMAND, COMMAND_INTX_DISABLE, COMMAND_IO, COMMAND_MASTER, CONFIG, IER,
     IER_RX,
 };

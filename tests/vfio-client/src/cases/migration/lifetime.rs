@@ -10,15 +10,15 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::super::{cases, World};
 use super::busy;
-use crate::device::Device;
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
-use crate::memory::PAGE;
-use crate::migration::guest;
-use crate::migration::stream::Stream;
-use crate::migration::v1::{Mapping, Region};
-use crate::migration::v2::{self, DataFile, PRE_COPY, RESUMING, RUNNING, STATES, STOP_COPY};
-use crate::serial::{Port, SCR};
+use vfio_client::device::Device;
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
+use vfio_client::memory::PAGE;
+use vfio_client::migration::guest;
+use vfio_client::migration::stream::Stream;
+use vfio_client::migration::v1::{Mapping, Region};
+use vfio_client::migration::v2::{self, DataFile, PRE_COPY, RESUMING, RUNNING, STATES, STOP_COPY};
+use vfio_client::serial::{Port, SCR};
 
 cases![
     outlives_its_device_and_the_removal_of_it,
@@ -74,7 +74,8 @@ fn ours(log: &mut Kmsg) -> Result<Vec<String>, Errno> {
 
 /// How often the module is in use.
 fn uses() -> Result<u32, Errno> {
-    let count = fs::read_to_string("/sys/module/migdev/refcnt").map_err(crate::sysfs::errno_of)?;
+    let count =
+        fs::read_to_string("/sys/module/migdev/refcnt").map_err(vfio_client::sysfs::errno_of)?;
     count.trim().parse().map_err(|_| Errno::EINVAL)
 }
 

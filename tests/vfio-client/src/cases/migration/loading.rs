@@ -10,13 +10,13 @@ use nix::unistd::{lseek, Whence};
 
 use super::super::{cases, World};
 use super::{idle, plays, BUSY};
-use crate::device::{ioctl, request, requests};
-use crate::ktap::{check, check_eq, check_errno, Miss, Outcome};
-use crate::memory::{Argument, Cliff};
-use crate::migration::guest;
-use crate::migration::stream::{Record, Stream};
-use crate::migration::v2::{self, RESUMING, RUNNING, RUNNING_P2P, STATES, STOP, STOP_COPY};
-use crate::serial::{config16, CONFIG, INTERRUPT_LINE};
+use vfio_client::device::{ioctl, request, requests};
+use vfio_client::ktap::{check, check_eq, check_errno, Miss, Outcome};
+use vfio_client::memory::{Argument, Cliff};
+use vfio_client::migration::guest;
+use vfio_client::migration::stream::{Record, Stream};
+use vfio_client::migration::v2::{self, RESUMING, RUNNING, RUNNING_P2P, STATES, STOP, STOP_COPY};
+use vfio_client::serial::{config16, CONFIG, INTERRUPT_LINE};
 
 cases![
     loads_a_stream_in_pieces_of_any_size,

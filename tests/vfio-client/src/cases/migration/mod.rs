@@ -2,9 +2,9 @@
 //! The promises of migration: of each protocol by itself, of both together, and of what passes through them.
 
 use super::{Group, World};
-use crate::device::Device;
-use crate::ktap::{check_eq, Miss, Outcome};
-use crate::migration::{guest, v2};
+use vfio_client::device::Device;
+use vfio_client::ktap::{check_eq, Miss, Outcome};
+use vfio_client::migration::{guest, v2};
 
 mod dma_logging;
 mod held;

@@ -5,11 +5,11 @@ use nix::errno::Errno;
 
 use super::super::{cases, World};
 use super::busy;
-use crate::device::Device;
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::migration::v1::{self, Carry, Region};
-use crate::migration::{guest, v2};
-use crate::serial::{Port, DATA, IIR_FCR, LCR, LSR, LSR_DR};
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::migration::v1::{self, Carry, Region};
+use vfio_client::migration::{guest, v2};
+use vfio_client::serial::{Port, DATA, IIR_FCR, LCR, LSR, LSR_DR};
 
 cases![
     writes_the_same_stream_by_both_protocols,

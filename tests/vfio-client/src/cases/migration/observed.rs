@@ -10,13 +10,15 @@ use nix::errno::Errno;
 
 use super::super::{cases, World};
 use super::idle;
-use crate::device::{Access, Device};
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
-use crate::migration::stream::{seal, Record, Stream, MANDATORY};
-use crate::migration::v1::Region;
-use crate::migration::v2::{self, ERROR, PRE_COPY, RESUMING, RUNNING, STATES, STOP, STOP_COPY};
-use crate::sysfs::{errno_of, Mdev};
+use vfio_client::device::{Access, Device};
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
+use vfio_client::migration::stream::{seal, Record, Stream, MANDATORY};
+use vfio_client::migration::v1::Region;
+use vfio_client::migration::v2::{
+    self, ERROR, PRE_COPY, RESUMING, RUNNING, STATES, STOP, STOP_COPY,
+};
+use vfio_client::sysfs::{errno_of, Mdev};
 
 cases![
     logs_a_refused_stream_once_and_in_words,

@@ -10,13 +10,13 @@ use nix::unistd::Pid;
 
 use super::super::{cases, World};
 use super::{busy, idle, plays};
-use crate::device::Device;
-use crate::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
-use crate::memory::Cliff;
-use crate::migration::guest;
-use crate::migration::stream::{Record, Stream, RECORD};
-use crate::migration::v2::{self, DataFile, RESUMING, RUNNING, STOP, STOP_COPY};
-use crate::serial::{Port, CONFIG, FCR_ENABLE, IIR_FCR, INTERRUPT_LINE, LCR, SCR};
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, check_errno, skip, Miss, Outcome};
+use vfio_client::memory::Cliff;
+use vfio_client::migration::guest;
+use vfio_client::migration::stream::{Record, Stream, RECORD};
+use vfio_client::migration::v2::{self, DataFile, RESUMING, RUNNING, STOP, STOP_COPY};
+use vfio_client::serial::{Port, CONFIG, FCR_ENABLE, IIR_FCR, INTERRUPT_LINE, LCR, SCR};
 
 cases![
     gives_each_byte_to_one_of_two_readers,

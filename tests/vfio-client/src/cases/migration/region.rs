@@ -9,14 +9,14 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::super::{cases, World};
-use crate::device::{requests, Device};
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::memory::Argument;
-use crate::migration::v1::{
+use vfio_client::device::{requests, Device};
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::memory::Argument;
+use vfio_client::migration::v1::{
     Mapping, Region, DATA_OFFSET, DATA_SIZE, DEVICE_STATE, FIELDS_END, PENDING_BYTES, PRE_COPY,
     RESERVED, RESUMING, RUNNING, STOPPED, STOP_COPY,
 };
-use crate::migration::{guest, v2};
+use vfio_client::migration::{guest, v2};
 
 cases![
     is_found_by_its_type,

@@ -5,13 +5,13 @@ use nix::errno::Errno;
 
 use super::super::{cases, World};
 use super::{busy, idle, plays, BUSY};
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::migration::stream::Stream;
-use crate::migration::v1::{
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::migration::stream::Stream;
+use vfio_client::migration::v1::{
     Carry, Mapping, Region, PRE_COPY, RESUMING, RUNNING, STOPPED, STOP_COPY,
 };
-use crate::migration::{guest, v2};
-use crate::serial::{CONFIG, INTERRUPT_LINE};
+use vfio_client::migration::{guest, v2};
+use vfio_client::serial::{CONFIG, INTERRUPT_LINE};
 
 cases![
     saves_in_several_chunks_that_it_counts_down,

@@ -13,12 +13,12 @@ use vfio_bindings::bindings::vfio::VFIO_DEVICE_FEATURE_SET;
 
 use super::super::{cases, World};
 use super::{busy, BUSY};
-use crate::device::{ioctl, request, requests};
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::memory::{Argument, Cliff};
-use crate::migration::guest;
-use crate::migration::stream::{Stream, MANDATORY};
-use crate::migration::v2::{
+use vfio_client::device::{ioctl, request, requests};
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::memory::{Argument, Cliff};
+use vfio_client::migration::guest;
+use vfio_client::migration::stream::{Stream, MANDATORY};
+use vfio_client::migration::v2::{
     self, DataFile, PRECOPY_INFO_V2, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, RUNNING_P2P, STOP,
     STOP_COPY,
 };

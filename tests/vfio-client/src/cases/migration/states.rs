@@ -13,10 +13,10 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use super::super::{cases, World};
-use crate::device::{ioctl_frozen, requests, Device};
-use crate::ktap::{check, check_eq, check_errno, Outcome};
-use crate::memory::{Argument, Frozen};
-use crate::migration::v2::{
+use vfio_client::device::{ioctl_frozen, requests, Device};
+use vfio_client::ktap::{check, check_eq, check_errno, Outcome};
+use vfio_client::memory::{Argument, Frozen};
+use vfio_client::migration::v2::{
     self, DataFile, ERROR, PRECOPY_INFO_V2, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, RUNNING_P2P,
     STATES, STOP, STOP_COPY,
 };

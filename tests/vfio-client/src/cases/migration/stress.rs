@@ -10,13 +10,13 @@ use nix::errno::Errno;
 use super::super::stress::Numbers;
 use super::super::{cases, World};
 use super::{idle, plays, BUSY};
-use crate::device::Device;
-use crate::kmsg::Kmsg;
-use crate::ktap::{check, Outcome};
-use crate::migration::logging;
-use crate::migration::v1::{Carry, Mapping, Region, RESUMING, RUNNING};
-use crate::migration::v2::{self, DataFile};
-use crate::serial::{Port, BAR0, CONFIG, DATA, IER, LCR};
+use vfio_client::device::Device;
+use vfio_client::kmsg::Kmsg;
+use vfio_client::ktap::{check, Outcome};
+use vfio_client::migration::logging;
+use vfio_client::migration::v1::{Carry, Mapping, Region, RESUMING, RUNNING};
+use vfio_client::migration::v2::{self, DataFile};
+use vfio_client::serial::{Port, BAR0, CONFIG, DATA, IER, LCR};
 
 cases![
     withstands_threads_that_migrate_at_once,

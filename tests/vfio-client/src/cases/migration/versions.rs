@@ -8,12 +8,12 @@ use nix::errno::Errno;
 use super::super::{cases, World};
 use super::hostile::{parts, works, Target};
 use super::{busy, idle, BUSY};
-use crate::device::Device;
-use crate::ktap::{check, check_eq, skip, Miss, Outcome};
-use crate::migration::stream::{Stream, TAG_COUNTERS};
-use crate::migration::{guest, v2};
-use crate::serial::{Port, CONFIG, FCR_ENABLE, IIR_FCR, LCR, LSR, MCR, MCR_LOOP};
-use crate::sysfs::{Mdev, MdevType};
+use vfio_client::device::Device;
+use vfio_client::ktap::{check, check_eq, skip, Miss, Outcome};
+use vfio_client::migration::stream::{Stream, TAG_COUNTERS};
+use vfio_client::migration::{guest, v2};
+use vfio_client::serial::{Port, CONFIG, FCR_ENABLE, IIR_FCR, LCR, LSR, MCR, MCR_LOOP};
+use vfio_client::sysfs::{Mdev, MdevType};
 
 cases![
     writes_the_version_that_its_string_says,
