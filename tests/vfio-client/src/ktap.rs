@@ -93,11 +93,16 @@ pub struct Report {
 impl Report {
     /// Prints the header and the plan, and starts the watchdog.
     pub fn start(planned: usize) -> Self {
+        Report::start_with_limit(planned, CASE_LIMIT)
+    }
+
+    /// The same for cases that may take up to `limit` each.
+    pub fn start_with_limit(planned: usize, limit: Duration) -> Self {
         println!("KTAP version 1\n1..{planned}");
         let current = Arc::new(Mutex::new(None::<(String, Instant)>));
         let stop = Arc::new(AtomicBool::new(false));
         let (seen, ended) = (Arc::clone(&current), Arc::clone(&stop));
-        std::thread::spawn(move || watch(&seen, &ended));
+        std::thread::spawn(move || watch(&seen, &ended, limit));
         Report {
             next: 1,
             failed: 0,
@@ -141,15 +146,15 @@ impl Report {
     }
 }
 
-fn watch(current: &Mutex<Option<(String, Instant)>>, stop: &AtomicBool) {
+fn watch(current: &Mutex<Option<(String, Instant)>>, stop: &AtomicBool, limit: Duration) {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(500));
         let stuck = match &*current.lock().expect("the runner does not panic here") {
-            Some((name, since)) if since.elapsed() > CASE_LIMIT => Some(name.clone()),
+            Some((name, since)) if since.elapsed() > limit => Some(name.clone()),
             _ => None,
         };
         if let Some(name) = stuck {
-            println!("# still running after {CASE_LIMIT:?}; the run ends here\nnot ok {name}");
+            println!("# still running after {limit:?}; the run ends here\nnot ok {name}");
             let _ = std::io::stdout().flush();
             std::process::exit(1);
         }
