@@ -87,15 +87,22 @@ pub const IIR_NONE: u8 = 0x01;
 #[derive(Clone, Copy)]
 pub struct Port<'a> {
     device: &'a Device,
+    region: u32,
     base: u64,
 }
 
 impl<'a> Port<'a> {
     /// The port with this number, 0 or 1.
     pub fn new(device: &'a Device, number: usize) -> Self {
+        Port::at(device, BAR0, 8 * number as u64)
+    }
+
+    /// The port whose registers begin there, for a card that lays them out otherwise.
+    pub fn at(device: &'a Device, region: u32, base: u64) -> Self {
         Port {
             device,
-            base: 8 * number as u64,
+            region,
+            base,
         }
     }
 
@@ -105,7 +112,7 @@ impl<'a> Port<'a> {
     ///
     /// What the read answers.
     pub fn get(&self, register: u64) -> Result<u8, Errno> {
-        Ok(self.device.get::<1>(BAR0, self.base + register)?[0])
+        Ok(self.device.get::<1>(self.region, self.base + register)?[0])
     }
 
     /// Writes a register.
@@ -114,7 +121,7 @@ impl<'a> Port<'a> {
     ///
     /// What the write answers.
     pub fn set(&self, register: u64, value: u8) -> Result<(), Errno> {
-        self.device.put(BAR0, self.base + register, &[value])
+        self.device.put(self.region, self.base + register, &[value])
     }
 
     /// Sends a text through the plug, character by character.
