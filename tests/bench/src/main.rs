@@ -1,109 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Times how the state of vfio devices is saved and restored (protocol v2), ours and a peer's in turn, in one run.
+//! Counts what the operations of a mediated serial card cost, ours and a peer's in turn, in one run, and beside both what
+//! the cheapest operation of that kind costs in this kernel.
 //!
-//! Times on an emulated machine mean little by themselves, their ratio does: each round does the same to both, and the
-//! median of many rounds is what counts. Where the machine's clock counts instructions (`tools/guest/run --icount`),
-//! the unit is these.
+//! Times on an emulated machine mean little by themselves. Where its clock counts instructions
+//! (`tools/guest/run --icount`), a nanosecond is one of these, whatever else the host does.
 
-mod device;
+mod attributes;
+mod calls;
+mod cards;
+mod measure;
+mod registers;
+mod results;
+mod table;
+mod transfer;
+mod v2;
 
-use std::io;
-use std::time::Instant;
+use std::fs::File;
+use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nix::errno::Errno;
+use vfio_client::sysfs::errno_of;
 
-use crate::device::Device;
+use crate::cards::Driver;
+use crate::measure::{Bench, Operation};
+use crate::results::{Goal, Results};
 
-/// Times how the state of two kinds of mediated devices is saved and restored.
+/// Counts what the operations of mediated serial cards cost.
 #[derive(Parser)]
 struct Options {
-    /// UUIDs of two devices of ours: what the one saves, the other restores
-    #[arg(long, num_args = 2, required = true, value_name = "UUID")]
-    ours: Vec<String>,
-    /// UUIDs of two devices of the peer
-    #[arg(long, num_args = 2, required = true, value_name = "UUID")]
-    peer: Vec<String>,
-    /// How often each is done
-    #[arg(long, default_value_t = 200)]
-    rounds: usize,
-    /// What a nanosecond of this machine's clock stands for
-    #[arg(long, default_value = "ns")]
-    unit: String,
+    #[command(subcommand)]
+    command: Command,
 }
 
-/// A pair of devices, and what was measured of it, in nanoseconds of the machine's clock.
-struct Pair {
-    source: Device,
-    destination: Device,
-    stream: Vec<u8>,
-    times: [Vec<u128>; WHAT.len()],
+#[derive(Subcommand)]
+enum Command {
+    /// Measure, and print the results as JSON
+    Measure {
+        #[command(flatten)]
+        world: WorldOptions,
+        /// How many rounds the medians are of
+        #[arg(long, default_value_t = 101)]
+        rounds: usize,
+        /// How many operations a round has
+        #[arg(long, default_value_t = 16)]
+        batch: u32,
+        /// Only what has this text in its name
+        #[arg(long, default_value = "")]
+        filter: String,
+        /// What a nanosecond of this machine's clock stands for
+        #[arg(long, default_value = "ns")]
+        unit: String,
+    },
+    /// Print the names of what can be measured
+    List {
+        #[command(flatten)]
+        world: WorldOptions,
+    },
+    /// Do one operation for ever, between getppid(2) and getpgrp(2), for a profile
+    Repeat {
+        #[command(flatten)]
+        world: WorldOptions,
+        /// Its name, as it is listed
+        what: String,
+        /// On which of them
+        side: Side,
+    },
+    /// Print the table of results that come on standard input
+    Table,
 }
 
-/// What is measured.
-const WHAT: [&str; 4] = ["stop and run", "save", "save with pre-copy", "restore"];
+#[derive(Args)]
+struct WorldOptions {
+    /// The parent and the type of our devices
+    #[arg(long, default_value = "migdev/migdev-serial2")]
+    ours: String,
+    /// The parent and the type of the peer's
+    #[arg(long, default_value = "mtty/mtty-2")]
+    peer: String,
+}
 
-impl Pair {
-    fn open(uuids: &[String]) -> io::Result<Self> {
-        let [source, destination] = uuids else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        Ok(Self {
-            source: Device::open(source)?,
-            destination: Device::open(destination)?,
-            stream: Vec::new(),
-            times: Default::default(),
+#[derive(Clone, Copy, ValueEnum)]
+enum Side {
+    Ours,
+    Peer,
+    Limit,
+}
+
+/// What there is to measure.
+struct World {
+    ours: Driver,
+    peer: Driver,
+    zero: File,
+}
+
+impl World {
+    fn new(options: &WorldOptions) -> Result<Self, Errno> {
+        Ok(World {
+            ours: Driver::new(&options.ours)?,
+            peer: Driver::new(&options.peer)?,
+            zero: File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/zero")
+                .map_err(errno_of)?,
         })
     }
 
-    /// Does everything once.
-    fn round(&mut self) -> io::Result<()> {
-        let mut clock = Instant::now();
-        let mut lap = || {
-            std::mem::replace(&mut clock, Instant::now())
-                .elapsed()
-                .as_nanos()
-        };
-        self.source.stop()?;
-        self.times[0].push(lap());
-        self.source.save(false, &mut self.stream)?;
-        self.times[1].push(lap());
-        self.source.save(true, &mut self.stream)?;
-        self.times[2].push(lap());
-        self.destination.restore(&self.stream)?;
-        self.times[3].push(lap());
-        Ok(())
-    }
-
-    fn median(&mut self, what: usize) -> u128 {
-        let times = &mut self.times[what];
-        times.sort_unstable();
-        times[times.len() / 2]
+    /// All rows, in the order of the table.
+    fn benches(&self) -> Result<Vec<Bench<'_>>, Errno> {
+        let mut benches = Vec::new();
+        registers::add(self, &mut benches);
+        attributes::add(self, &mut benches)?;
+        transfer::add(self, &mut benches)?;
+        benches.push(
+            Bench::new("nothing: an empty round of the loop")
+                .goal(Goal::None)
+                .limit("no call", Operation::new(|| Ok(()))),
+        );
+        Ok(benches)
     }
 }
 
-fn main() -> io::Result<()> {
-    let options = Options::parse();
-    let mut ours = Pair::open(&options.ours)?;
-    let mut peer = Pair::open(&options.peer)?;
-    for _ in 0..options.rounds.max(1) {
-        ours.round()?;
-        peer.round()?;
+fn measure(
+    world: &World,
+    rounds: usize,
+    batch: u32,
+    filter: &str,
+    unit: &str,
+) -> Result<Results, String> {
+    let clock = measure::clock();
+    let mut results = Results {
+        unit: unit.to_owned(),
+        rounds,
+        rows: Vec::new(),
+    };
+    let benches = world
+        .benches()
+        .map_err(|errno| format!("set-up: {errno}"))?;
+    for bench in benches {
+        if !bench.what.contains(filter) {
+            continue;
+        }
+        let what = bench.what.clone();
+        let row = bench
+            .measure(rounds, batch, clock)
+            .map_err(|errno| format!("{what}: {errno}"))?;
+        results.rows.push(row);
     }
+    Ok(results)
+}
 
-    println!("{:<32} {:>10} {:>10} {:>6}", "", "ours", "peer", "ratio");
-    for (at, what) in WHAT.into_iter().enumerate() {
-        let (a, b) = (ours.median(at), peer.median(at));
-        let ratio = a as f64 / b as f64;
-        println!(
-            "{:<32} {a:>10} {b:>10} {ratio:>6.2}",
-            format!("{what}, {}", options.unit)
-        );
+fn repeat(world: &World, what: &str, side: Side) -> Result<(), String> {
+    let benches = world
+        .benches()
+        .map_err(|errno| format!("set-up: {errno}"))?;
+    let bench = benches.into_iter().find(|bench| bench.what == what);
+    let bench = bench.ok_or(format!("there is no {what:?}"))?;
+    let operation = match side {
+        Side::Ours => bench.ours,
+        Side::Peer => bench.peer,
+        Side::Limit => bench.limit.map(|(_, operation)| operation),
+    };
+    let mut operation = operation.ok_or(format!("{what}: that side does not have it"))?;
+    operation
+        .repeat()
+        .map_err(|errno| format!("{what}: {errno}"))
+}
+
+fn run(options: Options) -> Result<(), String> {
+    let open = |world: &WorldOptions| World::new(world).map_err(|errno| format!("set-up: {errno}"));
+    match options.command {
+        Command::Measure {
+            world,
+            rounds,
+            batch,
+            filter,
+            unit,
+        } => {
+            let results = measure(&open(&world)?, rounds, batch, &filter, &unit)?;
+            let json = serde_json::to_string_pretty(&results);
+            println!("{}", json.map_err(|error| error.to_string())?);
+        }
+        Command::List { world } => {
+            for bench in open(&world)?.benches().map_err(|errno| errno.to_string())? {
+                println!("{}", bench.what);
+            }
+        }
+        Command::Repeat { world, what, side } => repeat(&open(&world)?, &what, side)?,
+        Command::Table => {
+            let results = serde_json::from_reader(std::io::stdin().lock());
+            let results: Results = results.map_err(|error| error.to_string())?;
+            print!("{}", table::table(&results));
+        }
     }
-    let (a, b) = (ours.stream.len(), peer.stream.len());
-    println!(
-        "{:<32} {a:>10} {b:>10} {:>6.2}",
-        "stream, bytes",
-        a as f64 / b as f64
-    );
     Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benchmarks: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What was measured, as it is kept: `Documentation/benchmarks.json` has this form.
+
+use serde::{Deserialize, Serialize};
+
+/// What is wanted of a figure.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// At most 0.8 of the peer's.
+    Register,
+    /// At most 1.2 of the limit.
+    Attribute,
+    /// No more than the peer's.
+    NoDearerThanPeer,
+    /// It is there to compare with.
+    None,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Row {
+    /// What was done.
+    pub what: String,
+    /// What the figures are.
+    pub unit: String,
+    /// Ours.
+    pub ours: Option<f64>,
+    /// The peer's; none where the peer cannot do it.
+    pub peer: Option<f64>,
+    /// What nothing of the kind can be cheaper than.
+    pub limit: Option<f64>,
+    /// What that is.
+    pub limit_is: Option<String>,
+    /// What is wanted.
+    pub goal: Goal,
+}
+
+impl Row {
+    /// Ours by the peer's.
+    pub fn ratio(&self) -> Option<f64> {
+        Some(self.ours? / self.peer?)
+    }
+
+    /// Ours by the limit.
+    pub fn over_limit(&self) -> Option<f64> {
+        Some(self.ours? / self.limit?)
+    }
+
+    /// The figure that the goal is about and what it may be at most; none where there is nothing to hold it against.
+    pub fn judged(&self) -> Option<(f64, f64)> {
+        match self.goal {
+            Goal::Register => Some((self.ratio()?, 0.8)),
+            Goal::NoDearerThanPeer => Some((self.ratio()?, 1.0)),
+            Goal::Attribute => Some((self.over_limit()?, 1.2)),
+            Goal::None => None,
+        }
+    }
+}
+
+/// All of a run.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Results {
+    /// What the figures of the rows are, such as "instructions".
+    pub unit: String,
+    /// How many rounds the medians are of.
+    pub rounds: usize,
+    /// The table.
+    pub rows: Vec<Row>,
+}
