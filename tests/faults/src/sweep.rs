@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A sweep over one call: it is made again and again, and each time the next thing in it fails, until nothing is left
+//! that could.
+
+use std::cell::{Cell, RefCell};
+
+use nix::errno::Errno;
+
+use vfio_client::ktap::{check, Miss, Outcome};
+
+use crate::inject::{Injector, Kind, Pass};
+
+/// More than any call has: who gets here does not count down.
+const MOST: u32 = 100_000;
+
+/// How often each number is tried. Now and then a cache is empty and takes an object or a page for itself, and what follows has
+/// the next number; that this happens each time is not to be expected.
+const PASSES: [(Pass, u32); 2] = [(Pass::Objects, 2), (Pass::Pages, 3)];
+
+/// After so many broken promises a sweep says no more.
+const ENOUGH: usize = 4;
+
+/// How many faults of each kind there were.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Allocations of objects.
+    pub objects: u32,
+    /// Allocations of pages.
+    pub pages: u32,
+    /// Copies from and to user space.
+    pub copies: u32,
+}
+
+impl Tally {
+    /// All of them.
+    pub fn total(&self) -> u32 {
+        self.objects + self.pages + self.copies
+    }
+
+    /// Adds another.
+    pub fn add(&mut self, other: Tally) {
+        self.objects += other.objects;
+        self.pages += other.pages;
+        self.copies += other.copies;
+    }
+
+    fn count(&mut self, kind: Kind) {
+        match kind {
+            Kind::Object => self.objects += 1,
+            Kind::Page => self.pages += 1,
+            Kind::Copy => self.copies += 1,
+        }
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} faults: {} objects, {} pages, {} copies",
+            self.total(),
+            self.objects,
+            self.pages,
+            self.copies
+        )
+    }
+}
+
+/// What came of a call.
+pub struct Came<R> {
+    /// What it answered.
+    pub answer: Result<R, Errno>,
+    /// What failed in it, if anything did.
+    pub fault: Option<Kind>,
+}
+
+impl<R> Came<R> {
+    /// Checks that the answer is one of a call in which that failed: `ENOMEM` for memory, `EFAULT` for a copy, and for either
+    /// what else is documented; or that the call succeeded all the same. Without a fault it must.
+    ///
+    /// # Errors
+    ///
+    /// Fails the case otherwise.
+    pub fn is_clean(&self, documented: &[Errno]) -> Outcome {
+        let Err(errno) = self.answer else {
+            return Ok(());
+        };
+        let clean = match self.fault {
+            None => false,
+            Some(Kind::Copy) => errno == Errno::EFAULT || documented.contains(&errno),
+            Some(_) => errno == Errno::ENOMEM || documented.contains(&errno),
+        };
+        check!(clean, "not an error of this fault: {errno:?}");
+        Ok(())
+    }
+}
+
+/// Makes the sweeps.
+pub struct Faults {
+    injector: Injector,
+    tally: Cell<Tally>,
+    notes: RefCell<Vec<String>>,
+    verbose: bool,
+}
+
+impl Faults {
+    /// Makes them with this; with `verbose`, each fault is told.
+    pub fn new(injector: Injector, verbose: bool) -> Self {
+        Faults {
+            injector,
+            tally: Cell::default(),
+            notes: RefCell::default(),
+            verbose,
+        }
+    }
+
+    /// What failed since the last time this was asked.
+    pub fn take_tally(&self) -> Tally {
+        self.tally.take()
+    }
+
+    /// Sweeps over a call. `prepare` brings all that is needed, `act` makes the call and nothing else, and `judge` looks at
+    /// what came of it, and tries again without faults. At the end `judge` sees a call in which nothing failed.
+    ///
+    /// # Errors
+    ///
+    /// Fails the case with what `judge` says.
+    pub fn each<S, R>(
+        &self,
+        mut prepare: impl FnMut() -> Result<S, Miss>,
+        mut act: impl FnMut(&mut S) -> Result<R, Errno>,
+        mut judge: impl FnMut(S, Came<R>) -> Outcome,
+    ) -> Outcome {
+        for (pass, tries) in PASSES {
+            self.injector.choose(pass)?;
+            self.pass(pass, tries, &mut prepare, &mut act, &mut judge)?;
+        }
+        Ok(())
+    }
+
+    /// One pass of [`each`](Self::each).
+    fn pass<S, R>(
+        &self,
+        pass: Pass,
+        tries: u32,
+        prepare: &mut impl FnMut() -> Result<S, Miss>,
+        act: &mut impl FnMut(&mut S) -> Result<R, Errno>,
+        judge: &mut impl FnMut(S, Came<R>) -> Outcome,
+    ) -> Outcome {
+        let mut broken = Vec::new();
+        let mut nth = 1;
+        let mut tried = 0;
+        while nth < MOST && broken.len() < ENOUGH {
+            let mut state = prepare()?;
+            let (answer, fault) = self.injector.armed(nth, || act(&mut state))?;
+            let said = answer.as_ref().err().copied();
+            if let Some(kind) = fault {
+                let mut tally = self.tally.get();
+                tally.count(kind);
+                self.tally.set(tally);
+                if self.verbose {
+                    println!("# {pass:?} {nth}: {kind:?}: {said:?}");
+                }
+            }
+            match judge(state, Came { answer, fault }) {
+                Ok(()) => {}
+                Err(Miss::Skipped(reason)) => return Err(Miss::Skipped(reason)),
+                Err(Miss::Failed(reason)) => {
+                    broken.push(format!(
+                        "pass {pass:?}, call {nth}, fault {fault:?}, answer {said:?}: {reason}"
+                    ));
+                }
+            }
+            if fault.is_none() {
+                break;
+            }
+            tried += 1;
+            if tried == tries {
+                (nth, tried) = (nth + 1, 0);
+            }
+        }
+        check!(nth < MOST, "pass {pass:?} has no end");
+        check!(broken.is_empty(), "{}", broken.join("\n"));
+        Ok(())
+    }
+
+    /// Says something with the result of the case.
+    pub fn note(&self, text: String) {
+        self.notes.borrow_mut().push(text);
+    }
+
+    /// What was said since the last time this was asked.
+    pub fn take_notes(&self) -> Vec<String> {
+        self.notes.take()
+    }
+}
+
+/// The lowest descriptor that is free: one that was left behind is below it.
+///
+/// # Errors
+///
+/// What dup(2) answers.
+pub fn lowest_descriptor() -> Result<i32, Errno> {
+    // SAFETY: Descriptor 0 is this program's standard input, and the copy is closed at once.
+    let fd = Errno::result(unsafe { libc::dup(0) })?;
+    // SAFETY: It was made here, and nobody knows of it.
+    unsafe { libc::close(fd) };
+    Ok(fd)
+}
