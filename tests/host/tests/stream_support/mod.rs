@@ -5,6 +5,8 @@
 // Each test file compiles this module for itself and uses its own part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod witness;
+
 use migdev_migration::stream::{
     Incoming,
     Outgoing,
@@ -143,7 +145,16 @@ pub fn load_pieces<'a>(
     ports: Ports,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Outcome {
-    let mut stream = Incoming::new(identity(mine), &Card::new(ports, Abi::NEWEST), checksum);
+    load_into(mine, &Card::new(ports, Abi::NEWEST), pieces)
+}
+
+/// Loads a stream that comes in pieces into a card that is created like this one and has the string `mine`.
+pub fn load_into<'a>(
+    mine: &'static str,
+    card: &Card,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Outcome {
+    let mut stream = Incoming::new(identity(mine), card, checksum);
     let mut progress = Ok(Progress::Partial);
     for piece in pieces {
         let before = progress;

@@ -5,6 +5,7 @@
 // Each test file compiles this module for itself and uses its own part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod configuration;
 pub mod reference;
 
 use migdev_model::{

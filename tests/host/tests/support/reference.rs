@@ -119,6 +119,11 @@ impl Port {
         [self.passed, self.overrun]
     }
 
+    /// Forgets how many characters there were.
+    pub fn count_anew(&mut self) {
+        (self.passed, self.overrun) = (0, 0);
+    }
+
     /// Whether the port interrupts.
     pub fn pending(&self) -> bool {
         self.identification() != 0x01
