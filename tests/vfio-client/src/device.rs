@@ -165,6 +165,11 @@ impl Group {
         })
     }
 
+    /// Its descriptor.
+    pub fn fd(&self) -> i32 {
+        self.group.as_raw_fd()
+    }
+
     /// A new descriptor of the device with this name.
     ///
     /// # Errors
