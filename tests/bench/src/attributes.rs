@@ -6,10 +6,10 @@ use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use vfio_client::sysfs::errno_of;
+use vfio_client::sysfs::{errno_of, MdevType};
 
 use crate::calls;
 use crate::measure::{Bench, Operation};
@@ -61,17 +61,32 @@ pub fn add<'a>(world: &'a World, benches: &mut Vec<Bench<'a>>) -> Result<(), Err
                 .limit(PLAIN_STORE, write(autoprobe, version)?),
         );
     }
+    let instances = |kind: &MdevType| read(&kind.path().join("available_instances"));
+    benches.push(
+        Bench::new("attribute of a type: read available_instances")
+            .ours(instances(&world.ours.kind)?)
+            .peer(instances(&world.peer.kind)?)
+            .limit(PLAIN_TYPE, read(&kind.join("device_api"))?),
+    );
     Ok(())
 }
 
 /// The only thing in a directory.
-fn only_entry(directory: &Path) -> Result<std::path::PathBuf, Errno> {
+///
+/// # Errors
+///
+/// `ENOENT` where there is nothing.
+pub fn only_entry(directory: &Path) -> Result<PathBuf, Errno> {
     let mut entries = fs::read_dir(directory).map_err(errno_of)?;
     let entry = entries.next().ok_or(Errno::ENOENT)?;
     Ok(entry.map_err(errno_of)?.path())
 }
 
 /// A path as the kernel takes it.
+///
+/// # Errors
+///
+/// `EINVAL` for one that cannot be.
 pub fn c_path(path: &Path) -> Result<CString, Errno> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
 }

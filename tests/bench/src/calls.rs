@@ -77,11 +77,10 @@ pub fn write(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
 pub fn open(path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: The path is a string that ends.
     let fd = Errno::result(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })?;
-    // SAFETY: The kernel has just given the descriptor to us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(owned(fd))
 }
 
-/// An ioctl with a structure of 32-bit words, of which the first is its length in bytes (`argsz`).
+/// An ioctl with a structure of 32-bit words, of which the first is its length in bytes (`argsz`) where it has one.
 ///
 /// # Errors
 ///
@@ -91,6 +90,22 @@ pub fn ioctl<const N: usize>(fd: RawFd, request: u32, words: &mut [u32; N]) -> R
     let argument: *mut c_void = words.as_mut_ptr().cast();
     // SAFETY: The requests of vfio touch at most `argsz` bytes, which are there and borrowed exclusively.
     Errno::result(unsafe { libc::ioctl(fd, libc::Ioctl::from(request), argument) })
+}
+
+/// An ioctl with a text that ends.
+///
+/// # Errors
+///
+/// What the kernel answers.
+pub fn ioctl_text(fd: RawFd, request: u32, text: &CStr) -> Result<i32, Errno> {
+    // SAFETY: The requests that take a text read it to its end and no further.
+    Errno::result(unsafe { libc::ioctl(fd, libc::Ioctl::from(request), text.as_ptr()) })
+}
+
+/// Takes a descriptor that the kernel has just answered with.
+pub fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: The callers have it from the kernel, and keep no other copy.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// The cheapest of all ioctls: the kernel sets a flag of the descriptor that it has already, and asks no driver.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The devices that are measured: two of each driver, both with two ports, open through their character devices.
+//! The devices that are measured: some of each driver, all with two ports.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
@@ -11,7 +11,7 @@ use vfio_client::sysfs::{Mdev, MdevType};
 
 use crate::calls;
 
-/// An open card. All that is measured goes to its descriptor directly.
+/// A card that is open through its character device. All that is measured goes to its descriptor directly.
 pub struct Card {
     /// For what is not measured.
     pub device: Device,
@@ -28,7 +28,7 @@ impl Card {
     pub fn new(kind: &MdevType) -> Result<Self, Errno> {
         let mdev = Mdev::create(kind)?;
         let device = Device::open(mdev.path(), Access::Cdev)?;
-        // A driver of the kernel's sample takes no interrupts of who did not ask for these first.
+        // The kernel's sample knows no interrupts before it was asked what it is.
         device.info()?;
         device.put(
             CONFIG,
@@ -73,7 +73,7 @@ impl Card {
     }
 }
 
-/// A driver, and two of its cards.
+/// A driver, and what it takes of its cards.
 pub struct Driver {
     /// The type of the cards.
     pub kind: MdevType,
@@ -81,6 +81,12 @@ pub struct Driver {
     pub source: Card,
     /// The other.
     pub destination: Card,
+    /// One whose interrupts are taken.
+    pub signals: Card,
+    /// One that is not open, to be opened by its character device.
+    pub by_cdev: Mdev,
+    /// One that is not open, to be opened by its group.
+    pub by_group: Mdev,
 }
 
 impl Driver {
@@ -98,6 +104,9 @@ impl Driver {
         Ok(Driver {
             source: Card::new(&kind)?,
             destination: Card::new(&kind)?,
+            signals: Card::new(&kind)?,
+            by_cdev: Mdev::create(&kind)?,
+            by_group: Mdev::create(&kind)?,
             kind,
         })
     }

@@ -8,21 +8,27 @@
 mod attributes;
 mod calls;
 mod cards;
+mod interrupts;
+mod ioctls;
+mod lifecycle;
 mod measure;
 mod registers;
 mod results;
 mod table;
 mod transfer;
+mod v1;
 mod v2;
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nix::errno::Errno;
-use vfio_client::sysfs::errno_of;
+use vfio_client::device::{open_rw, requests};
 
-use crate::cards::Driver;
+use crate::cards::{Card, Driver};
 use crate::measure::{Bench, Operation};
 use crate::results::{Goal, Results};
 
@@ -91,19 +97,27 @@ enum Side {
 struct World {
     ours: Driver,
     peer: Driver,
+    /// Two more of ours.
+    v1: [Card; 2],
     zero: File,
+    iommufd: File,
+    /// An address space of it.
+    ioas: u32,
 }
 
 impl World {
     fn new(options: &WorldOptions) -> Result<Self, Errno> {
+        let ours = Driver::new(&options.ours)?;
+        let iommufd = open_rw(Path::new("/dev/iommu"))?;
+        let mut ioas = [12, 0, 0];
+        calls::ioctl(iommufd.as_raw_fd(), requests::IOAS_ALLOC, &mut ioas)?;
         Ok(World {
-            ours: Driver::new(&options.ours)?,
             peer: Driver::new(&options.peer)?,
-            zero: File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/zero")
-                .map_err(errno_of)?,
+            v1: [Card::new(&ours.kind)?, Card::new(&ours.kind)?],
+            ours,
+            zero: open_rw(Path::new("/dev/zero"))?,
+            iommufd,
+            ioas: ioas[2],
         })
     }
 
@@ -111,7 +125,10 @@ impl World {
     fn benches(&self) -> Result<Vec<Bench<'_>>, Errno> {
         let mut benches = Vec::new();
         registers::add(self, &mut benches);
+        interrupts::add(self, &mut benches)?;
+        ioctls::add(self, &mut benches);
         attributes::add(self, &mut benches)?;
+        lifecycle::add(self, &mut benches)?;
         transfer::add(self, &mut benches)?;
         benches.push(
             Bench::new("nothing: an empty round of the loop")

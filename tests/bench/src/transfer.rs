@@ -5,10 +5,12 @@ use nix::errno::Errno;
 
 use crate::cards::Driver;
 use crate::measure::{Bench, Operation};
+use crate::results::Goal;
+use crate::v1::Window;
 use crate::v2::{self, BUFFER};
 use crate::World;
 
-/// By protocol v2. The cards are as a driver has set them up, with nothing in their FIFOs.
+/// By both protocols. The cards are as a driver has set them up, with nothing in their FIFOs.
 ///
 /// # Errors
 ///
@@ -42,5 +44,29 @@ pub fn add<'a>(world: &'a World, benches: &mut Vec<Bench<'a>>) -> Result<(), Err
             v2::restore(driver.destination.fd(), stream)
         }))
     })?);
+    v1(world, benches)
+}
+
+/// By protocol v1, which the peer does not have: a device goes by one of the two as long as it is open.
+fn v1<'a>(world: &'a World, benches: &mut Vec<Bench<'a>>) -> Result<(), Errno> {
+    let [source, destination] = &world.v1;
+    let [from, to] = [
+        Window::new(&source.device)?,
+        Window::new(&destination.device)?,
+    ];
+    let (mut saved, mut buffer) = ([0; BUFFER], [0; BUFFER]);
+    let length = from.save(&mut buffer)?;
+    benches.push(
+        Bench::new("migration v1: save")
+            .goal(Goal::None)
+            .ours(Operation::new(move || from.save(&mut saved).map(drop))),
+    );
+    benches.push(
+        Bench::new("migration v1: restore")
+            .goal(Goal::None)
+            .ours(Operation::new(move || {
+                to.restore(buffer.get(..length).ok_or(Errno::ENOSPC)?)
+            })),
+    );
     Ok(())
 }

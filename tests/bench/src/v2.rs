@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Saving and restoring by the feature protocol: as many system calls as it takes, and no more.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
@@ -22,8 +22,7 @@ fn set_state(device: RawFd, state: u32) -> Result<Option<OwnedFd>, Errno> {
     let mut argument = [16, feature, state, u32::MAX];
     calls::ioctl(device, requests::FEATURE, &mut argument)?;
     let fd = argument[3] as i32;
-    // SAFETY: The kernel has just given the descriptor to us.
-    Ok((fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) }))
+    Ok((fd >= 0).then(|| calls::owned(fd)))
 }
 
 /// Stops the device, and lets it run again.
