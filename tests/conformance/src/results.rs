@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The reports of several devices side by side: as a table for a terminal, as a page, and against a page.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::fs;
+
+use crate::cases::{all, AREAS};
+
+/// What came of a case.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// The device keeps the promise.
+    Kept,
+    /// It does not; the text says what was seen.
+    Broken(String),
+    /// It was not tried; the text says why.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// The sign of it in a table.
+    pub fn sign(&self) -> &'static str {
+        match self {
+            Verdict::Kept => "✓",
+            Verdict::Broken(_) => "✗",
+            Verdict::Skipped(_) => "–",
+        }
+    }
+}
+
+/// What is known of one device.
+pub struct Column {
+    /// Its heading.
+    pub name: String,
+    /// The kernels that it ran on.
+    pub kernels: Vec<String>,
+    verdicts: HashMap<String, Verdict>,
+}
+
+impl Column {
+    /// Reads `NAME=FILE`, where the file is a report or several, one after the other; the last word on a case counts.
+    ///
+    /// # Errors
+    ///
+    /// A text for the person.
+    pub fn read(argument: &str) -> Result<Self, String> {
+        let (name, file) = argument
+            .split_once('=')
+            .ok_or(format!("{argument} is not NAME=FILE"))?;
+        let text = fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+        Ok(Column::parse(name, &String::from_utf8_lossy(&text)))
+    }
+
+    fn parse(name: &str, text: &str) -> Self {
+        let mut column = Column {
+            name: name.to_owned(),
+            kernels: Vec::new(),
+            verdicts: HashMap::new(),
+        };
+        let mut said: Vec<&str> = Vec::new();
+        for line in text.lines() {
+            if let Some(release) = line.strip_prefix("# kernel ") {
+                if !column.kernels.iter().any(|known| known == release) {
+                    column.kernels.push(release.to_owned());
+                }
+            } else if let Some(remark) = line.strip_prefix("# ") {
+                said.push(remark);
+                continue;
+            } else if let Some(result) = line.strip_prefix("ok ") {
+                let (head, skip) = match result.split_once(" # SKIP") {
+                    Some((head, reason)) => (head, Some(reason.trim().to_owned())),
+                    None => (result, None),
+                };
+                let verdict = skip.map_or(Verdict::Kept, Verdict::Skipped);
+                column.learn(head, verdict);
+            } else if let Some(result) = line.strip_prefix("not ok ") {
+                column.learn(result, Verdict::Broken(said.join("; ")));
+            }
+            said.clear();
+        }
+        column
+    }
+
+    /// Takes `NUMBER NAME` and what came of it.
+    fn learn(&mut self, head: &str, verdict: Verdict) {
+        if let Some((_, case)) = head.split_once(' ') {
+            self.verdicts.insert(case.trim().to_owned(), verdict);
+        }
+    }
+
+    /// What came of a case; a case without a result is one that was not run.
+    pub fn verdict(&self, case: &str) -> Verdict {
+        let none = || Verdict::Skipped("it was not run".to_owned());
+        self.verdicts.get(case).cloned().unwrap_or_else(none)
+    }
+
+    /// The cases that there are results of.
+    pub fn len(&self) -> usize {
+        self.verdicts.len()
+    }
+
+    /// How many were kept, broken and skipped, of all cases.
+    pub fn counts(&self) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for (name, _) in all() {
+            match self.verdict(&name) {
+                Verdict::Kept => counts[0] += 1,
+                Verdict::Broken(_) => counts[1] += 1,
+                Verdict::Skipped(_) => counts[2] += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// The table for a terminal, with or without colour.
+pub fn table(columns: &[Column], colour: bool) -> String {
+    let mut text = String::new();
+    let width = all().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let paint = |verdict: &Verdict| {
+        let code = match verdict {
+            Verdict::Kept => "32",
+            Verdict::Broken(_) => "31",
+            Verdict::Skipped(_) => "33",
+        };
+        let word = match verdict {
+            Verdict::Kept => "kept",
+            Verdict::Broken(_) => "BROKEN",
+            Verdict::Skipped(_) => "skipped",
+        };
+        match colour {
+            true => format!("\x1b[{code}m{word:<8}\x1b[0m"),
+            false => format!("{word:<8}"),
+        }
+    };
+    for area in AREAS {
+        let heads: Vec<_> = columns
+            .iter()
+            .map(|column| format!("{:<8}", column.name))
+            .collect();
+        let _ = writeln!(
+            text,
+            "{:<width$}  {}",
+            area.title,
+            heads.join(" ").trim_end()
+        );
+        for case in area.cases {
+            let name = format!("{}.{}", area.name, case.name);
+            let verdicts: Vec<_> = columns.iter().map(|column| column.verdict(&name)).collect();
+            let signs: Vec<_> = verdicts.iter().map(&paint).collect();
+            let _ = writeln!(text, "{name:<width$}  {}", signs.join(" ").trim_end());
+        }
+        text.push('\n');
+    }
+    for column in columns {
+        let [kept, broken, skipped] = column.counts();
+        let _ = writeln!(
+            text,
+            "{:<8} {kept} kept, {broken} broken, {skipped} skipped",
+            column.name
+        );
+    }
+    text
+}
+
+/// Tells, below the table, what was seen where a promise was broken by a device.
+pub fn reasons(column: &Column) -> String {
+    let mut text = String::new();
+    for (name, _) in all() {
+        if let Verdict::Broken(reason) = column.verdict(&name) {
+            let _ = writeln!(text, "{name}\n    {reason}");
+        }
+    }
+    text
+}
+
+/// The page, with what is written by hand around the tables.
+pub fn page(columns: &[Column], date: &str) -> String {
+    let mut kernels: Vec<&str> = columns
+        .iter()
+        .flat_map(|column| &column.kernels)
+        .map(String::as_str)
+        .collect();
+    kernels.sort_unstable();
+    kernels.dedup();
+    let mut facts = format!(
+        "| Date | {date} |\n|---|---|\n| Kernel | {} |\n",
+        kernels.join(", ")
+    );
+    for column in columns {
+        let [kept, broken, skipped] = column.counts();
+        let _ = writeln!(
+            facts,
+            "| {} | {kept} kept, {broken} broken, {skipped} skipped |",
+            column.name
+        );
+    }
+    let mut tables = String::new();
+    for area in AREAS {
+        let _ = writeln!(tables, "### {}\n", area.title);
+        let heads: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        let _ = writeln!(
+            tables,
+            "| Case | What is promised | By | {} |",
+            heads.join(" | ")
+        );
+        let _ = writeln!(tables, "|---|---|---|{}", ":-:|".repeat(columns.len()));
+        for case in area.cases {
+            let name = format!("{}.{}", area.name, case.name);
+            let mark = if case.perilous { " †" } else { "" };
+            let signs: Vec<_> = columns
+                .iter()
+                .map(|column| column.verdict(&name).sign())
+                .collect();
+            let _ = writeln!(
+                tables,
+                "| `{name}`{mark} | {} | {} | {} |",
+                case.promise,
+                case.source,
+                signs.join(" | ")
+            );
+        }
+        tables.push('\n');
+        for column in columns {
+            seen(&mut tables, area.name, area.cases, column);
+        }
+    }
+    include_str!("../page.md")
+        .replace("{{facts}}\n", &facts)
+        .replace("{{tables}}\n", tables.trim_end_matches('\n'))
+}
+
+/// What was seen of a device where it broke a promise of an area.
+fn seen(text: &mut String, area: &str, cases: &[crate::case::Case], column: &Column) {
+    let mut list = String::new();
+    for case in cases {
+        let (verb, reason) = match column.verdict(&format!("{area}.{}", case.name)) {
+            Verdict::Kept => continue,
+            Verdict::Broken(reason) => ("", reason),
+            Verdict::Skipped(reason) => ("skipped: ", reason),
+        };
+        let reason = reason.replace('|', "\\|").replace('<', "&lt;");
+        let _ = writeln!(list, "- `{}`: {verb}{reason}", case.name);
+    }
+    if !list.is_empty() {
+        let _ = writeln!(text, "Seen of {}:\n\n{list}", column.name);
+    }
+}
+
+/// What a page says came of each case of a device, and the kernels that it names.
+fn said_by(page: &str, column: &str) -> (HashMap<String, String>, Vec<String>) {
+    let (mut signs, mut kernels, mut at) = (HashMap::new(), Vec::new(), None);
+    for line in page.lines() {
+        let cells: Vec<_> = line
+            .trim()
+            .trim_matches('|')
+            .split(" | ")
+            .map(str::trim)
+            .collect();
+        match cells.as_slice() {
+            ["Kernel", names] => kernels = names.split(", ").map(str::to_owned).collect(),
+            ["Case", ..] => at = cells.iter().position(|cell| *cell == column),
+            [case, ..] if case.starts_with('`') => {
+                let name = case
+                    .trim_start_matches('`')
+                    .split('`')
+                    .next()
+                    .unwrap_or_default();
+                if let Some(sign) = at.and_then(|at| cells.get(at)) {
+                    signs.insert(name.to_owned(), (*sign).to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    (signs, kernels)
+}
+
+/// Compares a report with what a page says, as KTAP; true when they agree.
+pub fn check(page: &str, column: &Column) -> bool {
+    let (signs, kernels) = said_by(page, &column.name);
+    println!("KTAP version 1");
+    if !column.kernels.iter().all(|kernel| kernels.contains(kernel)) {
+        println!("1..1");
+        println!(
+            "ok 1 the page tells of {} # SKIP it is of kernel {}",
+            column.name,
+            kernels.join(", ")
+        );
+        return true;
+    }
+    let wrong: Vec<_> = all()
+        .filter_map(|(name, _)| {
+            let sign = column.verdicts.get(&name)?.sign();
+            let said = signs.get(&name).map_or("nothing", String::as_str);
+            (said != sign).then(|| format!("{name}: the page says {said}, the run {sign}"))
+        })
+        .collect();
+    println!("1..2");
+    let enough = column.len() > 0;
+    println!(
+        "{} 1 there is a report of {}",
+        if enough { "ok" } else { "not ok" },
+        column.name
+    );
+    for line in &wrong {
+        println!("# {line}");
+    }
+    let agree = wrong.is_empty();
+    println!(
+        "{} 2 the page tells what became of each of {} cases of {}",
+        if agree { "ok" } else { "not ok" },
+        column.len(),
+        column.name
+    );
+    enough && agree
+}
