@@ -168,6 +168,12 @@ pub struct PrecopyInfo {
 #[derive(Debug)]
 pub struct DataFile(File);
 
+impl From<File> for DataFile {
+    fn from(file: File) -> Self {
+        DataFile(file)
+    }
+}
+
 impl DataFile {
     /// Reads; the count may be short.
     ///
