@@ -91,6 +91,12 @@ enum Command {
         /// The date of the run, for the page
         #[arg(long, default_value = "")]
         date: String,
+        /// The kernel that perilous cases ran on, for the page
+        #[arg(long, default_value = "")]
+        perilous: String,
+        /// Only the cases whose full name contains this
+        #[arg(long, value_name = "STR", default_value = "")]
+        filter: String,
         /// Tells what was seen of the last device too, where it broke a promise
         #[arg(long)]
         reasons: bool,
@@ -113,8 +119,16 @@ fn main() -> ExitCode {
             columns,
             markdown,
             date,
+            perilous,
+            filter,
             reasons,
-        }) => compare(&columns, markdown.as_deref(), &date, reasons),
+        }) => Column::read_all(&columns).and_then(|columns| {
+            if let Some(file) = markdown {
+                let page = results::page(&columns, &date, &perilous);
+                std::fs::write(&file, page).map_err(|error| format!("{file}: {error}"))?;
+            }
+            compare(&columns, &filter, reasons)
+        }),
         Some(Command::Check { page, column }) => check(&page, &column),
         None if cli.run.list => Ok(list(&cli.run)),
         None => run(&cli.run),
@@ -184,36 +198,19 @@ fn types(args: &RunArgs) -> Result<Vec<MdevType>, String> {
     Ok(kinds)
 }
 
-fn compare(
-    columns: &[String],
-    markdown: Option<&str>,
-    date: &str,
-    reasons: bool,
-) -> Result<bool, String> {
-    let read: Result<Vec<_>, _> = columns.iter().map(|column| Column::read(column)).collect();
-    let columns = read?;
-    print!(
-        "{}",
-        results::table(&columns, std::io::stdout().is_terminal())
-    );
-    let Some(ours) = columns.first() else {
+fn compare(columns: &[Column], filter: &str, reasons: bool) -> Result<bool, String> {
+    let colour = std::io::stdout().is_terminal();
+    print!("{}", results::table(columns, filter, colour));
+    let Some((ours, others)) = columns.split_first() else {
         return Err("no report".to_owned());
     };
-    let [_, broken, skipped] = ours.counts();
-    let told = [
-        Some(ours),
-        columns.last().filter(|_| reasons && columns.len() > 1),
-    ];
-    for column in told.into_iter().flatten() {
-        let text = results::reasons(column);
+    for column in std::iter::once(ours).chain(others.iter().filter(|_| reasons)) {
+        let text = results::reasons(column, filter);
         if !text.is_empty() {
             print!("\nSeen of {}:\n{text}", column.name);
         }
     }
-    if let Some(file) = markdown {
-        let page = results::page(&columns, date);
-        std::fs::write(file, page).map_err(|error| format!("{file}: {error}"))?;
-    }
+    let [_, broken, skipped] = ours.counts(filter);
     Ok(broken == 0 && skipped == 0)
 }
 

@@ -52,6 +52,15 @@ impl Column {
         Ok(Column::parse(name, &String::from_utf8_lossy(&text)))
     }
 
+    /// Reads several.
+    ///
+    /// # Errors
+    ///
+    /// A text for the person.
+    pub fn read_all(arguments: &[String]) -> Result<Vec<Self>, String> {
+        arguments.iter().map(|text| Column::read(text)).collect()
+    }
+
     fn parse(name: &str, text: &str) -> Self {
         let mut column = Column {
             name: name.to_owned(),
@@ -100,10 +109,10 @@ impl Column {
         self.verdicts.len()
     }
 
-    /// How many were kept, broken and skipped, of all cases.
-    pub fn counts(&self) -> [usize; 3] {
+    /// How many were kept, broken and skipped, of the cases whose name contains the filter.
+    pub fn counts(&self, filter: &str) -> [usize; 3] {
         let mut counts = [0; 3];
-        for (name, _) in all() {
+        for (name, _) in all().filter(|(name, _)| name.contains(filter)) {
             match self.verdict(&name) {
                 Verdict::Kept => counts[0] += 1,
                 Verdict::Broken(_) => counts[1] += 1,
@@ -115,46 +124,32 @@ impl Column {
 }
 
 /// The table for a terminal, with or without colour.
-pub fn table(columns: &[Column], colour: bool) -> String {
+pub fn table(columns: &[Column], filter: &str, colour: bool) -> String {
     let mut text = String::new();
     let width = all().map(|(name, _)| name.len()).max().unwrap_or_default();
-    let paint = |verdict: &Verdict| {
-        let code = match verdict {
-            Verdict::Kept => "32",
-            Verdict::Broken(_) => "31",
-            Verdict::Skipped(_) => "33",
-        };
-        let word = match verdict {
-            Verdict::Kept => "kept",
-            Verdict::Broken(_) => "BROKEN",
-            Verdict::Skipped(_) => "skipped",
+    let paint = |verdict: Verdict| {
+        let (code, word) = match verdict {
+            Verdict::Kept => ("32", "kept"),
+            Verdict::Broken(_) => ("31", "BROKEN"),
+            Verdict::Skipped(_) => ("33", "skipped"),
         };
         match colour {
             true => format!("\x1b[{code}m{word:<8}\x1b[0m"),
             false => format!("{word:<8}"),
         }
     };
-    for area in AREAS {
-        let heads: Vec<_> = columns
-            .iter()
-            .map(|column| format!("{:<8}", column.name))
-            .collect();
-        let _ = writeln!(
-            text,
-            "{:<width$}  {}",
-            area.title,
-            heads.join(" ").trim_end()
-        );
-        for case in area.cases {
-            let name = format!("{}.{}", area.name, case.name);
-            let verdicts: Vec<_> = columns.iter().map(|column| column.verdict(&name)).collect();
-            let signs: Vec<_> = verdicts.iter().map(&paint).collect();
-            let _ = writeln!(text, "{name:<width$}  {}", signs.join(" ").trim_end());
-        }
-        text.push('\n');
+    let mut row = |name: &str, cells: Vec<String>| {
+        let _ = writeln!(text, "{name:<width$}  {}", cells.join(" ").trim_end());
+    };
+    let heads = columns.iter().map(|column| format!("{:<8}", column.name));
+    row("", heads.collect());
+    for (name, _) in all().filter(|(name, _)| name.contains(filter)) {
+        let cells = columns.iter().map(|column| paint(column.verdict(&name)));
+        row(&name, cells.collect());
     }
+    text.push('\n');
     for column in columns {
-        let [kept, broken, skipped] = column.counts();
+        let [kept, broken, skipped] = column.counts(filter);
         let _ = writeln!(
             text,
             "{:<8} {kept} kept, {broken} broken, {skipped} skipped",
@@ -164,10 +159,10 @@ pub fn table(columns: &[Column], colour: bool) -> String {
     text
 }
 
-/// Tells, below the table, what was seen where a promise was broken by a device.
-pub fn reasons(column: &Column) -> String {
+/// Tells what was seen of a device where it broke a promise.
+pub fn reasons(column: &Column, filter: &str) -> String {
     let mut text = String::new();
-    for (name, _) in all() {
+    for (name, _) in all().filter(|(name, _)| name.contains(filter)) {
         if let Verdict::Broken(reason) = column.verdict(&name) {
             let _ = writeln!(text, "{name}\n    {reason}");
         }
@@ -176,7 +171,7 @@ pub fn reasons(column: &Column) -> String {
 }
 
 /// The page, with what is written by hand around the tables.
-pub fn page(columns: &[Column], date: &str) -> String {
+pub fn page(columns: &[Column], date: &str, perilous: &str) -> String {
     let mut kernels: Vec<&str> = columns
         .iter()
         .flat_map(|column| &column.kernels)
@@ -185,11 +180,11 @@ pub fn page(columns: &[Column], date: &str) -> String {
     kernels.sort_unstable();
     kernels.dedup();
     let mut facts = format!(
-        "| Date | {date} |\n|---|---|\n| Kernel | {} |\n",
+        "| Date | {date} |\n|---|---|\n| Kernel | {} |\n| Perilous cases | on {perilous} |\n",
         kernels.join(", ")
     );
     for column in columns {
-        let [kept, broken, skipped] = column.counts();
+        let [kept, broken, skipped] = column.counts("");
         let _ = writeln!(
             facts,
             "| {} | {kept} kept, {broken} broken, {skipped} skipped |",
