@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -113,6 +114,30 @@ impl Injector {
         set("fail_page_alloc/min-order", order)
     }
 
+    /// Says from where on the stack faults come from now on: only from below the function `within`, if there is one, and not from
+    /// below the function `without`. Both are the kernel's own.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` where the kernel cannot look at the stack (`CONFIG_FAULT_INJECTION_STACKTRACE_FILTER`), or has no such function.
+    pub fn filter(&self, within: Option<&str>, without: Option<&str>) -> Result<(), Errno> {
+        let within = within.map(function).transpose()?.unwrap_or(0..u64::MAX);
+        let without = without.map(function).transpose()?.unwrap_or(0..0);
+        for (_, kind) in KINDS {
+            let folder = Path::new(DEBUGFS).join(kind);
+            for (name, value) in [
+                ("stacktrace-depth", 32),
+                ("require-start", within.start),
+                ("require-end", within.end),
+                ("reject-start", without.start),
+                ("reject-end", without.end),
+            ] {
+                fs::write(folder.join(name), format!("{value:#x}")).map_err(errno_of)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `call` while its `nth` fallible call in the kernel fails, and returns what kind that was; `None` when it made
     /// fewer.
     ///
@@ -164,6 +189,22 @@ impl Drop for Injector {
             }
         }
     }
+}
+
+/// Where a function of the kernel's own is.
+fn function(name: &str) -> Result<Range<u64>, Errno> {
+    let text = fs::read_to_string("/proc/kallsyms").map_err(errno_of)?;
+    let address = |line: &str| u64::from_str_radix(line.split(' ').next()?, 16).ok();
+    let is_it = |line: &&str| line.split_ascii_whitespace().nth(2) == Some(name);
+    let start = text
+        .lines()
+        .find(is_it)
+        .and_then(address)
+        .ok_or(Errno::ENOENT)?;
+    // It ends where the next one begins, whatever that is.
+    let next = text.lines().filter_map(address).filter(|at| *at > start);
+    let end = next.min().ok_or(Errno::ENOENT)?;
+    Ok(start..end)
 }
 
 /// Whether opening the settings failed because the kernel has none.

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 
 use nix::errno::Errno;
 
-use vfio_client::ktap::{check, Miss, Outcome};
+use vfio_client::ktap::{check, skip, Miss, Outcome};
 
 use crate::inject::{Injector, Kind, Pass};
 
@@ -95,6 +95,15 @@ impl<R> Came<R> {
     }
 }
 
+/// A part of a call: of the kernel's own functions, the one that faults are to come from below of, and the one that they are not.
+#[derive(Clone, Copy, Default)]
+pub struct Part {
+    /// Only from there.
+    pub within: Option<&'static str>,
+    /// Not from there.
+    pub without: Option<&'static str>,
+}
+
 /// Makes the sweeps.
 pub struct Faults {
     injector: Injector,
@@ -131,9 +140,41 @@ impl Faults {
         mut act: impl FnMut(&mut S) -> Result<R, Errno>,
         mut judge: impl FnMut(S, Came<R>) -> Outcome,
     ) -> Outcome {
+        self.each_of(&Part::default(), &mut prepare, &mut act, &mut judge)
+    }
+
+    /// The same for a part of the call. Where the kernel cannot tell the part from the rest, the case is skipped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`each`](Self::each).
+    pub fn each_of<S, R>(
+        &self,
+        part: &Part,
+        mut prepare: impl FnMut() -> Result<S, Miss>,
+        mut act: impl FnMut(&mut S) -> Result<R, Errno>,
+        mut judge: impl FnMut(S, Came<R>) -> Outcome,
+    ) -> Outcome {
+        let is_whole = part.within.is_none() && part.without.is_none();
+        if !is_whole && self.injector.filter(part.within, part.without).is_err() {
+            skip!("the kernel has no CONFIG_FAULT_INJECTION_STACKTRACE_FILTER");
+        }
+        let outcome = self.passes(&mut prepare, &mut act, &mut judge);
+        if !is_whole {
+            self.injector.filter(None, None)?;
+        }
+        outcome
+    }
+
+    fn passes<S, R>(
+        &self,
+        prepare: &mut impl FnMut() -> Result<S, Miss>,
+        act: &mut impl FnMut(&mut S) -> Result<R, Errno>,
+        judge: &mut impl FnMut(S, Came<R>) -> Outcome,
+    ) -> Outcome {
         for (pass, tries) in PASSES {
             self.injector.choose(pass)?;
-            self.pass(pass, tries, &mut prepare, &mut act, &mut judge)?;
+            self.pass(pass, tries, prepare, act, judge)?;
         }
         Ok(())
     }

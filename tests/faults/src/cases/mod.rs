@@ -14,8 +14,15 @@ use vfio_client::sysfs::{Mdev, MdevType};
 
 use crate::sweep::Faults;
 
+mod accesses;
+mod files;
+mod interrupts;
 mod lifetime;
+mod module;
 mod opening;
+mod queries;
+mod region;
+mod transfer;
 
 /// What a case works with.
 pub struct World {
@@ -33,9 +40,6 @@ pub struct World {
 
 /// The scene of [`guest::play`] that the devices are in: full FIFOs, waiting interrupts.
 pub const BUSY: usize = 1;
-
-/// The paths to an open device.
-pub const WAYS: [Access; 2] = [Access::Group, Access::Cdev];
 
 impl World {
     /// Makes a device.
@@ -176,4 +180,14 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static Case)> {
     GROUPS.iter().flat_map(each)
 }
 
-const GROUPS: [(&str, &[Case]); 2] = [("lifetime", lifetime::CASES), ("opening", opening::CASES)];
+const GROUPS: [(&str, &[Case]); 9] = [
+    ("lifetime", lifetime::CASES),
+    ("opening", opening::CASES),
+    ("queries", queries::CASES),
+    ("interrupts", interrupts::CASES),
+    ("accesses", accesses::CASES),
+    ("transfer", transfer::CASES),
+    ("region", region::CASES),
+    ("files", files::CASES),
+    ("module", module::CASES),
+];

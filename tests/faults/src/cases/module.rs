@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The module is loaded and unloaded.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use vfio_client::ktap::{check, Outcome};
+
+use super::{cases, World};
+use crate::sweep::Part;
+
+cases![loads_wholly_or_leaves_nothing, unloads_wholly_or_stays,];
+
+/// What there is of the module while it is loaded.
+const TRACES: [&str; 6] = [
+    "/sys/module/migdev",
+    "/sys/class/migdev",
+    "/sys/class/mdev_bus/migdev",
+    "/sys/devices/virtual/migdev",
+    "/sys/bus/mdev/drivers/migdev",
+    "/sys/bus/pci/drivers/migdev",
+];
+
+fn load(module: &File) -> Result<(), Errno> {
+    // SAFETY: The descriptor is open, and the parameters are an empty string.
+    let done =
+        unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
+    Errno::result(done).map(|_| ())
+}
+
+fn unload() -> Result<(), Errno> {
+    // SAFETY: The name is a string that ends with a NUL.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_delete_module,
+            c"migdev".as_ptr(),
+            libc::O_NONBLOCK,
+        )
+    };
+    Errno::result(done).map(|_| ())
+}
+
+/// Whether the module is there, and whole: each trace of it is there, or none is.
+fn is_loaded() -> Result<bool, vfio_client::ktap::Miss> {
+    let there = TRACES.map(|path| Path::new(path).exists());
+    let loaded = there[0];
+    check!(
+        there.iter().all(|trace| *trace == loaded),
+        "some of {TRACES:?} are there: {there:?}"
+    );
+    Ok(loaded)
+}
+
+fn loads_wholly_or_leaves_nothing(world: &World) -> Outcome {
+    let module = File::open(&world.module)?;
+    unload()?;
+    // What the kernel does before it calls the module, and after, is its own, and thousands of steps long.
+    let part = Part {
+        within: (!world.all).then_some("do_init_module"),
+        without: None,
+    };
+    let swept = world.faults.each_of(
+        &part,
+        || Ok(()),
+        |()| load(&module),
+        |(), came| {
+            came.is_clean(&[])?;
+            check!(
+                is_loaded()? == came.answer.is_ok(),
+                "loaded, or not, in spite of the answer"
+            );
+            if came.answer.is_err() {
+                load(&module)?;
+                check!(is_loaded()?, "not loaded at the next try");
+            }
+            let mdev = world.create()?;
+            world.opens_and_works(&mdev)?;
+            mdev.remove()?;
+            unload()?;
+            check!(!is_loaded()?, "not unloaded");
+            Ok(())
+        },
+    );
+    if !is_loaded()? {
+        load(&module)?;
+    }
+    swept
+}
+
+fn unloads_wholly_or_stays(world: &World) -> Outcome {
+    let module = File::open(&world.module)?;
+    let swept = world.faults.each(
+        || {
+            if !is_loaded()? {
+                load(&module)?;
+            }
+            Ok(())
+        },
+        |()| unload(),
+        |(), came| {
+            came.is_clean(&[])?;
+            check!(
+                is_loaded()? == came.answer.is_err(),
+                "loaded, or not, in spite of the answer"
+            );
+            if came.answer.is_err() {
+                let mdev = world.create()?;
+                world.opens_and_works(&mdev)?;
+            }
+            Ok(())
+        },
+    );
+    if !is_loaded()? {
+        load(&module)?;
+    }
+    swept
+}
