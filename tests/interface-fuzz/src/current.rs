@@ -21,8 +21,18 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 static START: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
+/// Which lines of the kernel the console shows.
+const CONSOLE_LEVEL: &str = "/proc/sys/kernel/printk";
+
+/// How urgent a line of the kernel must be to be shown on the console during the run: a warning. Others are in the log, and a
+/// slow console would take most of the time.
+const CONSOLE: &str = "5\n";
+
 /// The way into the kernel's log; without one, only the rest is done.
-pub struct Log(Option<File>);
+pub struct Log {
+    file: Option<File>,
+    console_before: Option<String>,
+}
 
 impl Log {
     /// Prepares all of that. A program may take `limit`.
@@ -32,10 +42,20 @@ impl Log {
         let _ = fs::write("/sys/module/kernel/parameters/panic_console_replay", "1");
         for signal in [libc::SIGSEGV, libc::SIGBUS] {
             // SAFETY: the handler calls nothing but what a handler may.
-            unsafe { libc::signal(signal, on_signal as extern "C" fn(c_int) as libc::sighandler_t) };
+            unsafe {
+                libc::signal(
+                    signal,
+                    on_signal as extern "C" fn(c_int) as libc::sighandler_t,
+                )
+            };
         }
         std::thread::spawn(move || watch(limit));
-        Log(OpenOptions::new().write(true).open("/dev/kmsg").ok())
+        let console_before = fs::read_to_string(CONSOLE_LEVEL).ok();
+        let _ = fs::write(CONSOLE_LEVEL, CONSOLE);
+        Log {
+            file: OpenOptions::new().write(true).open("/dev/kmsg").ok(),
+            console_before,
+        }
     }
 
     /// Tells that a program begins.
@@ -47,12 +67,20 @@ impl Log {
         START.store(text.as_mut_ptr(), Ordering::SeqCst);
         LENGTH.store(text.len(), Ordering::SeqCst);
         NUMBER.store(number, Ordering::SeqCst);
-        if let Some(log) = &mut self.0 {
+        if let Some(log) = &mut self.file {
             for piece in program.as_bytes().chunks(RECORD) {
                 let piece = String::from_utf8_lossy(piece);
                 // The log is a help, and no promise.
                 let _ = log.write_all(format!("<7>interface-fuzz {number}: {piece}\n").as_bytes());
             }
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(before) = &self.console_before {
+            let _ = fs::write(CONSOLE_LEVEL, before);
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct Finding {
     pub text: String,
     /// By which program.
     pub program: String,
+    /// The call and its answer, if it is about one: the same again is no news.
+    about: Option<(&'static str, i32)>,
 }
 
 /// The state of a run.
@@ -98,7 +100,12 @@ impl Fuzzer {
     /// # Errors
     ///
     /// What was missing.
-    pub fn new(parent: &str, seed: u64, kcov: Option<(Kcov, Kcov)>, base: u64) -> Result<Self, String> {
+    pub fn new(
+        parent: &str,
+        seed: u64,
+        kcov: Option<(Kcov, Kcov)>,
+        base: u64,
+    ) -> Result<Self, String> {
         let (kcov, of_removals) = kcov.unzip();
         let mut fuzzer = Fuzzer {
             world: World::new(parent, of_removals)?,
@@ -138,7 +145,11 @@ impl Fuzzer {
             }
             let Some(answer) = answer else {
                 if step.expected.is_some() {
-                    self.found(Promise::Errnos, format!("call {place}, {step}, had nothing to work on"), &text);
+                    self.found(
+                        Promise::Errnos,
+                        format!("call {place}, {step}, had nothing to work on"),
+                        &text,
+                    );
                 }
                 continue;
             };
@@ -147,12 +158,15 @@ impl Fuzzer {
             is_new |= self.answers.insert((step.call.name, code));
             match (step.expected, got) {
                 (Some(expected), _) if expected != got => {
-                    let said = format!("call {place}, {step}, answered {got:?}, and not {expected:?}");
+                    let said =
+                        format!("call {place}, {step}, answered {got:?}, and not {expected:?}");
                     self.found(Promise::Errnos, said, &text);
                 }
                 (None, Err(errno)) if !step.call.errnos.contains(&errno) => {
-                    let said = format!("call {place}, {step}, answered {errno:?}, which is not documented");
-                    self.found(Promise::Errnos, said, &text);
+                    let said = format!(
+                        "call {place}, {step}, answered {errno:?}, which is not documented"
+                    );
+                    self.found_of(Some((step.call.name, code)), Promise::Errnos, said, &text);
                 }
                 _ => {}
             }
@@ -167,7 +181,11 @@ impl Fuzzer {
         self.listen(&text);
         let left = self::descriptors();
         if left != descriptors {
-            self.found(Promise::Descriptors, format!("{descriptors} descriptors before, {left} after"), &text);
+            self.found(
+                Promise::Descriptors,
+                format!("{descriptors} descriptors before, {left} after"),
+                &text,
+            );
         }
         if is_new {
             self.corpus.push(program.without_expectations());
@@ -177,7 +195,11 @@ impl Fuzzer {
 
     /// Ends a program.
     fn settle(&mut self, text: &str) {
-        let access = if self.number % 2 == 0 { Access::Group } else { Access::Cdev };
+        let access = if self.number % 2 == 0 {
+            Access::Group
+        } else {
+            Access::Cdev
+        };
         if let Err(wrong) = self.world.settle(access) {
             self.found(Promise::AsNew, wrong, text);
         }
@@ -185,7 +207,10 @@ impl Fuzzer {
 
     /// Hears what the kernel has said since.
     fn listen(&mut self, text: &str) {
-        let lines = self.kmsg.lines().unwrap_or_else(|errno| vec![format!("BUG: the log cannot be read: {errno}")]);
+        let lines = self
+            .kmsg
+            .lines()
+            .unwrap_or_else(|errno| vec![format!("BUG: the log cannot be read: {errno}")]);
         let is_trouble = |line: &&String| TROUBLE.iter().any(|sign| line.contains(sign));
         if let Some(line) = lines.iter().find(is_trouble) {
             self.found(Promise::Quiet, format!("the kernel: {line}"), text);
@@ -193,12 +218,29 @@ impl Fuzzer {
     }
 
     fn found(&mut self, promise: Promise, text: String, program: &str) {
-        println!("# program {} is a finding: {text}\n# the program: {program}", self.number);
+        self.found_of(None, promise, text, program);
+    }
+
+    fn found_of(
+        &mut self,
+        about: Option<(&'static str, i32)>,
+        promise: Promise,
+        text: String,
+        program: &str,
+    ) {
+        if about.is_some() && self.findings.iter().any(|finding| finding.about == about) {
+            return;
+        }
+        println!(
+            "# program {} is a finding: {text}\n# the program: {program}",
+            self.number
+        );
         let _ = std::io::stdout().flush();
         self.findings.push(Finding {
             promise,
             text,
             program: program.to_owned(),
+            about,
         });
     }
 
@@ -227,7 +269,10 @@ impl Fuzzer {
             let is_over = time.is_some_and(|time| start.elapsed() >= time)
                 || programs.is_some_and(|programs| self.number - first >= programs);
             // What a kernel says after its first complaint follows from that.
-            let has_complained = self.findings.iter().any(|finding| finding.promise == Promise::Quiet);
+            let has_complained = self
+                .findings
+                .iter()
+                .any(|finding| finding.promise == Promise::Quiet);
             if is_over || has_complained || self.findings.len() >= ENOUGH {
                 break;
             }
@@ -250,7 +295,11 @@ impl Fuzzer {
         }
         // What was found last leads on more often.
         let last = self.corpus.len() - 1;
-        let one = if random.one_in(3) { last - random.below(last.min(20) + 1) } else { random.below(last + 1) };
+        let one = if random.one_in(3) {
+            last - random.below(last.min(20) + 1)
+        } else {
+            random.below(last + 1)
+        };
         let other = random.below(last + 1);
         self.corpus[one].varied(&self.corpus[other], random)
     }
@@ -273,7 +322,9 @@ impl Fuzzer {
     /// Calls that were never made on anything.
     pub fn calls_without_answer(&self) -> Vec<&'static str> {
         let names = CALLS.iter().map(|call| call.name);
-        names.filter(|name| !self.answers.iter().any(|(call, _)| call == name)).collect()
+        names
+            .filter(|name| !self.answers.iter().any(|(call, _)| call == name))
+            .collect()
     }
 
     /// The answers that were seen, each call with its errors.
@@ -282,7 +333,13 @@ impl Fuzzer {
         for call in CALLS {
             let codes = self.answers.iter().filter(|(name, _)| *name == call.name);
             let codes: Vec<_> = codes
-                .map(|(_, code)| if *code == 0 { "ok".to_owned() } else { format!("{:?}", Errno::from_raw(*code)) })
+                .map(|(_, code)| {
+                    if *code == 0 {
+                        "ok".to_owned()
+                    } else {
+                        format!("{:?}", Errno::from_raw(*code))
+                    }
+                })
                 .collect();
             table.push(format!("{}: {}", call.name, codes.join(" ")));
         }

@@ -36,13 +36,32 @@ impl Arena {
         let file = memfd_create(c"arena", MFdFlags::MFD_CLOEXEC)?;
         ftruncate(&file, LENGTH as i64)?;
         // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
-        let room = unsafe { mmap_anonymous(None, both, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }?;
+        let room =
+            unsafe { mmap_anonymous(None, both, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let place = NonZeroUsize::new(room.as_ptr() as usize);
         // SAFETY: what it replaces is the room that was just mapped, to which nothing refers.
-        let writable = unsafe { mmap(place, length, rights, MapFlags::MAP_SHARED | MapFlags::MAP_FIXED, &file, 0) }?;
+        let writable = unsafe {
+            mmap(
+                place,
+                length,
+                rights,
+                MapFlags::MAP_SHARED | MapFlags::MAP_FIXED,
+                &file,
+                0,
+            )
+        }?;
         // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
-        let frozen = unsafe { mmap(None, length, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, &file, 0) }?;
+        let frozen = unsafe {
+            mmap(
+                None,
+                length,
+                ProtFlags::PROT_READ,
+                MapFlags::MAP_SHARED,
+                &file,
+                0,
+            )
+        }?;
         Ok(Arena { writable, frozen })
     }
 
@@ -54,7 +73,10 @@ impl Arena {
             memory::NOWHERE => 0x8000_0000_0000_0000_usize as *mut c_void,
             memory::FROZEN => self.frozen.as_ptr(),
             memory::ODD => self.writable.as_ptr().wrapping_byte_add(1),
-            bytes @ 1..=memory::CLIFF_MOST => self.writable.as_ptr().wrapping_byte_add(LENGTH - bytes as usize),
+            bytes @ 1..=memory::CLIFF_MOST => self
+                .writable
+                .as_ptr()
+                .wrapping_byte_add(LENGTH - bytes as usize),
             _ => self.writable.as_ptr(),
         }
     }

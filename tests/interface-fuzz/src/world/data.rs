@@ -20,7 +20,9 @@ impl World {
 
 /// Asks for a state, and keeps the data file that comes.
 pub fn set_state(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, file, state] = arguments else { return None };
+    let &[device, file, state] = arguments else {
+        return None;
+    };
     let done = v2::set(world.device(device)?, state as u32);
     Some(done.map(|made| {
         if made.is_some() {
@@ -32,8 +34,13 @@ pub fn set_state(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Reads into memory of any kind.
 pub fn read(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[file, memory, length] = arguments else { return None };
-    let (place, fd) = (world.arena.place(memory), world.data(file)?.fd().as_raw_fd());
+    let &[file, memory, length] = arguments else {
+        return None;
+    };
+    let (place, fd) = (
+        world.arena.place(memory),
+        world.data(file)?.fd().as_raw_fd(),
+    );
     // SAFETY: what the kernel writes to begins in the arena, behind which nothing is mapped, or is not mapped; and a
     // stream is shorter than the arena.
     Some(answer(unsafe { libc::read(fd, place, length as usize) }))
@@ -41,7 +48,9 @@ pub fn read(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Writes from memory of any kind, which is filled with bytes.
 pub fn write(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[file, memory, length, value] = arguments else { return None };
+    let &[file, memory, length, value] = arguments else {
+        return None;
+    };
     let place = world.arena.put(memory, &pattern(value, length));
     let fd = world.data(file)?.fd().as_raw_fd();
     // SAFETY: the kernel reads, and writes nothing.
@@ -50,12 +59,16 @@ pub fn write(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// A request to the file.
 pub fn ioctl(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[file, number, memory, argsz] = arguments else { return None };
+    let &[file, number, memory, argsz] = arguments else {
+        return None;
+    };
     let place = world.arena.put(memory, &(argsz as u32).to_ne_bytes());
     let fd = world.data(file)?.fd().as_raw_fd();
     let number = request(number as u32 % 32);
     // SAFETY: as for reading; no structure is as long as the arena.
-    Some(answer(unsafe { libc::ioctl(fd, libc::Ioctl::from(number), place) } as isize))
+    Some(answer(
+        unsafe { libc::ioctl(fd, libc::Ioctl::from(number), place) } as isize,
+    ))
 }
 
 /// Asks what it can do.
@@ -68,7 +81,9 @@ pub fn poll(world: &mut World, arguments: &[u64]) -> Answer {
 pub fn seek(world: &mut World, arguments: &[u64]) -> Answer {
     let fd = world.data(arguments[0])?.fd().as_raw_fd();
     // SAFETY: no memory is involved.
-    Some(answer(unsafe { libc::lseek(fd, arguments[1] as i64, libc::SEEK_CUR) } as isize))
+    Some(answer(
+        unsafe { libc::lseek(fd, arguments[1] as i64, libc::SEEK_CUR) } as isize,
+    ))
 }
 
 /// Keeps another descriptor of it.
@@ -90,7 +105,16 @@ pub fn map(world: &mut World, arguments: &[u64]) -> Answer {
     let fd = world.data(arguments[0])?.fd().as_raw_fd();
     let (rights, length) = (libc::PROT_READ, arguments[1] as usize);
     // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), length, rights, libc::MAP_SHARED, fd, 0) };
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            rights,
+            libc::MAP_SHARED,
+            fd,
+            0,
+        )
+    };
     if start == libc::MAP_FAILED {
         return Some(Err(Errno::last()));
     }
@@ -104,7 +128,16 @@ pub fn splice(world: &mut World, arguments: &[u64]) -> Answer {
     let (_read, write) = pipe().ok()?;
     let (none, flags) = (std::ptr::null_mut(), libc::SPLICE_F_NONBLOCK);
     // SAFETY: neither offset is used.
-    Some(answer(unsafe { libc::splice(fd, none, write.as_raw_fd(), none, arguments[1] as usize, flags) }))
+    Some(answer(unsafe {
+        libc::splice(
+            fd,
+            none,
+            write.as_raw_fd(),
+            none,
+            arguments[1] as usize,
+            flags,
+        )
+    }))
 }
 
 /// Reads pieces until there is no more; that is the stream from then on.
@@ -120,7 +153,12 @@ pub fn drain(world: &mut World, arguments: &[u64]) -> Answer {
 /// Writes the stream in pieces.
 pub fn feed(world: &mut World, arguments: &[u64]) -> Answer {
     let piece = (arguments[1] as usize).clamp(1, 65536);
-    Some(world.data(arguments[0])?.feed(&world.stream, piece).map(|()| 0))
+    Some(
+        world
+            .data(arguments[0])?
+            .feed(&world.stream, piece)
+            .map(|()| 0),
+    )
 }
 
 /// Saves a device whole.
@@ -146,5 +184,10 @@ fn whole(done: Result<(), Errno>) -> Answer {
 /// As many bytes, the number's lowest first, again and again; no more than memory has.
 pub fn pattern(value: u64, length: u64) -> Vec<u8> {
     let length = (length as usize).min(super::arena::LENGTH);
-    value.to_le_bytes().into_iter().cycle().take(length).collect()
+    value
+        .to_le_bytes()
+        .into_iter()
+        .cycle()
+        .take(length)
+        .collect()
 }

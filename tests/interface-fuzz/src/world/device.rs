@@ -26,9 +26,14 @@ pub fn open(world: &mut World, arguments: &[u64]) -> Answer {
     if slot.device.is_some() || slot.mdev.is_none() {
         return None;
     }
-    let access = if arguments[1] % 2 == 0 { Access::Group } else { Access::Cdev };
+    let access = if arguments[1] % 2 == 0 {
+        Access::Group
+    } else {
+        Access::Cdev
+    };
     Some(slot.open(access).map(|device| {
         slot.device = Some(device);
+        slot.was_open = true;
         0
     }))
 }
@@ -95,7 +100,9 @@ fn wait_for_sleep(thread: Pid) {
         let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
         // The name before the state may have anything in it but the last parenthesis.
         match stat.rsplit_once(") ") {
-            Some((_, rest)) if rest.starts_with('R') => std::thread::sleep(Duration::from_millis(1)),
+            Some((_, rest)) if rest.starts_with('R') => {
+                std::thread::sleep(Duration::from_millis(1))
+            }
             _ => return,
         }
     }
@@ -103,7 +110,13 @@ fn wait_for_sleep(thread: Pid) {
 
 impl World {
     /// Makes a request with a structure: puts it where the memory is, and returns what the memory has then.
-    fn request(&mut self, device: u64, number: u32, memory: u64, words: &[u32]) -> Option<Result<Vec<u8>, Errno>> {
+    fn request(
+        &mut self,
+        device: u64,
+        number: u32,
+        memory: u64,
+        words: &[u32],
+    ) -> Option<Result<Vec<u8>, Errno>> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let place = self.arena.put(memory, &bytes);
         let fd = self.file(device)?.as_raw_fd();
@@ -116,21 +129,37 @@ impl World {
 
 /// `VFIO_DEVICE_GET_INFO`
 pub fn info(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, memory, argsz] = arguments else { return None };
-    plain(world.request(device, requests::GET_INFO, memory, &[argsz as u32, 0, 0, 0, 0, 0]))
+    let &[device, memory, argsz] = arguments else {
+        return None;
+    };
+    plain(world.request(
+        device,
+        requests::GET_INFO,
+        memory,
+        &[argsz as u32, 0, 0, 0, 0, 0],
+    ))
 }
 
 /// `VFIO_DEVICE_GET_REGION_INFO`
 pub fn region_info(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, memory, argsz, index] = arguments else { return None };
+    let &[device, memory, argsz, index] = arguments else {
+        return None;
+    };
     let words = [argsz as u32, 0, index as u32, 0, 0, 0, 0, 0];
     plain(world.request(device, requests::GET_REGION_INFO, memory, &words))
 }
 
 /// `VFIO_DEVICE_GET_IRQ_INFO`
 pub fn irq_info(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, memory, argsz, index] = arguments else { return None };
-    plain(world.request(device, requests::GET_IRQ_INFO, memory, &[argsz as u32, 0, index as u32, 0]))
+    let &[device, memory, argsz, index] = arguments else {
+        return None;
+    };
+    plain(world.request(
+        device,
+        requests::GET_IRQ_INFO,
+        memory,
+        &[argsz as u32, 0, index as u32, 0],
+    ))
 }
 
 /// `VFIO_DEVICE_SET_IRQS`, with data for two interrupts.
@@ -138,7 +167,13 @@ pub fn set_irqs(world: &mut World, arguments: &[u64]) -> Answer {
     let &[device, memory, argsz, flags, index, start, count, first, second] = arguments else {
         return None;
     };
-    let mut words = vec![argsz as u32, flags as u32, index as u32, start as u32, count as u32];
+    let mut words = vec![
+        argsz as u32,
+        flags as u32,
+        index as u32,
+        start as u32,
+        count as u32,
+    ];
     for value in [first, second] {
         words.push(if flags as u32 & VFIO_IRQ_SET_DATA_EVENTFD != 0 {
             descriptor(world, device, value) as u32
@@ -179,8 +214,15 @@ pub fn feature(world: &mut World, arguments: &[u64]) -> Answer {
     };
     let feature = flags as u32 & VFIO_DEVICE_FEATURE_MASK;
     // What is pointed to stands far from the structure.
-    let ranges: Vec<u8> = [first, last, second, first].iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let pointer = if pointed == memory::GOOD { 4096 } else { pointed };
+    let ranges: Vec<u8> = [first, last, second, first]
+        .iter()
+        .flat_map(|word| word.to_ne_bytes())
+        .collect();
+    let pointer = if pointed == memory::GOOD {
+        4096
+    } else {
+        pointed
+    };
     let pointer = match feature {
         VFIO_DEVICE_FEATURE_DMA_LOGGING_START => world.arena.put(pointer, &ranges) as u64,
         VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT => world.arena.place(pointer) as u64,
@@ -191,7 +233,11 @@ pub fn feature(world: &mut World, arguments: &[u64]) -> Answer {
         _ => [first, second, pointer, last],
     };
     let mut words = vec![argsz as u32, flags as u32];
-    words.extend(payload.iter().flat_map(|word| [*word as u32, (word >> 32) as u32]));
+    words.extend(
+        payload
+            .iter()
+            .flat_map(|word| [*word as u32, (word >> 32) as u32]),
+    );
     let done = world.request(device, requests::FEATURE, memory, &words)?;
     Some(done.map(|answer| {
         close_data_file(flags as u32, &answer);
@@ -201,10 +247,17 @@ pub fn feature(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Any other request, with four equal numbers behind its length.
 pub fn any(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, number, memory, argsz, word] = arguments else { return None };
+    let &[device, number, memory, argsz, word] = arguments else {
+        return None;
+    };
     let number = request(number as u32 % 32);
     let word = word as u32;
-    let done = world.request(device, number, memory, &[argsz as u32, word, word, word, word])?;
+    let done = world.request(
+        device,
+        number,
+        memory,
+        &[argsz as u32, word, word, word, word],
+    )?;
     Some(done.map(|answer| {
         if number == requests::FEATURE {
             close_data_file(word, &answer);
@@ -216,7 +269,8 @@ pub fn any(world: &mut World, arguments: &[u64]) -> Answer {
 /// Closes the data file that a feature may have answered with.
 fn close_data_file(flags: u32, answer: &[u8]) {
     let is_state = flags & VFIO_DEVICE_FEATURE_MASK == VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-    let is_set = flags & (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE) == VFIO_DEVICE_FEATURE_SET;
+    let is_set =
+        flags & (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE) == VFIO_DEVICE_FEATURE_SET;
     let Some(Ok(bytes)) = answer.get(12..16).map(<[u8; 4]>::try_from) else {
         return;
     };

@@ -41,8 +41,8 @@ pub struct Slot {
     /// Other descriptors of the same open device.
     extras: Vec<File>,
     removal: Option<Removal>,
-    /// Whether the program had to do with it.
-    touched: bool,
+    /// Whether the program has opened it.
+    was_open: bool,
     /// Whether its type was held at another version.
     held: bool,
     pristine: Option<Pristine>,
@@ -68,7 +68,8 @@ impl World {
     ///
     /// What of it failed.
     pub fn new(parent: &str, kcov_of_removals: Option<Kcov>) -> Result<Self, String> {
-        let kinds = MdevType::all(parent).map_err(|errno| format!("no parent {parent}: {errno}"))?;
+        let kinds =
+            MdevType::all(parent).map_err(|errno| format!("no parent {parent}: {errno}"))?;
         let slot = |name: &str| {
             let kind = kinds.iter().find(|kind| kind.name() == name);
             let kind = kind.ok_or_else(|| format!("{parent} has no type {name}"))?;
@@ -90,11 +91,9 @@ impl World {
         Ok(world)
     }
 
-    /// The slot of a device, which has been touched by that.
+    /// The slot of a device.
     fn slot(&mut self, number: u64) -> &mut Slot {
-        let slot = &mut self.slots[number as usize % DEVICES];
-        slot.touched = true;
-        slot
+        &mut self.slots[number as usize % DEVICES]
     }
 
     /// The open device of a number.
@@ -127,7 +126,7 @@ impl Slot {
             device: None,
             extras: Vec::new(),
             removal: None,
-            touched: false,
+            was_open: false,
             held: false,
             pristine: None,
         })
@@ -142,7 +141,8 @@ impl Slot {
             let newest = fs::read_to_string(self.kind.path().join("migration_baselines"));
             let newest = newest.map_err(|error| format!("migration_baselines: {error}"))?;
             let newest = newest.lines().next().unwrap_or_default().to_owned();
-            fs::write(self.kind.baseline(), newest).map_err(|error| format!("migration_baseline: {error}"))?;
+            fs::write(self.kind.baseline(), newest)
+                .map_err(|error| format!("migration_baseline: {error}"))?;
         }
         if self.mdev.is_none() {
             let mdev = Mdev::create(&self.kind).map_err(|errno| format!("create: {errno}"))?;
@@ -159,7 +159,12 @@ impl Slot {
 }
 
 fn events() -> Result<[Signal; 4], Errno> {
-    Ok([Signal::new()?, Signal::new()?, Signal::new()?, Signal::new()?])
+    Ok([
+        Signal::new()?,
+        Signal::new()?,
+        Signal::new()?,
+        Signal::new()?,
+    ])
 }
 
 /// A system call's count, or its errno.

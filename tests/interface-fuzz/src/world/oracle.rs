@@ -27,13 +27,15 @@ impl World {
     /// What of it failed.
     pub fn learn(&mut self) -> Result<(), String> {
         for slot in &mut self.slots {
-            let seen = slot.look(Access::Group).map_err(|errno| format!("a new device: {errno}"))?;
+            let seen = slot
+                .look(Access::Group)
+                .map_err(|errno| format!("a new device: {errno}"))?;
             slot.pristine = Some(seen);
         }
         Ok(())
     }
 
-    /// Ends a program: resets and closes what it left open, sees that what it had to do with is as new, and makes what it
+    /// Ends a program: resets and closes what it left open, sees that what it opened is as new, and makes what it
     /// removed. `access` is how devices are opened for that.
     ///
     /// # Errors
@@ -68,7 +70,7 @@ impl World {
         self.kcov_of_removals = kcov.or(self.kcov_of_removals.take());
         for slot in &mut self.slots {
             slot.refresh()?;
-            if std::mem::take(&mut slot.touched) {
+            if std::mem::take(&mut slot.was_open) {
                 wrong = wrong.and(slot.is_as_new(access));
             }
         }
@@ -108,7 +110,9 @@ impl Slot {
             return Ok(());
         };
         let name = self.kind.name();
-        device.reset().map_err(|errno| format!("{name}: reset: {errno}"))?;
+        device
+            .reset()
+            .map_err(|errno| format!("{name}: reset: {errno}"))?;
         if self.kind.migrates() {
             let state = v2::state(device).map_err(|errno| format!("{name}: state: {errno}"))?;
             if state != v2::RUNNING {
@@ -121,14 +125,18 @@ impl Slot {
     /// Whether its device shows to a new user what it showed to the first.
     fn is_as_new(&self, access: Access) -> Result<(), String> {
         let name = self.kind.name();
-        let now = self.look(access).map_err(|errno| format!("{name}: to a new user: {errno}"))?;
+        let now = self
+            .look(access)
+            .map_err(|errno| format!("{name}: to a new user: {errno}"))?;
         match &self.pristine {
-            Some(before) if before.config != now.config => {
-                Err(format!("{name}: configuration space: {:02x?}, was {:02x?}", now.config, before.config))
-            }
-            Some(before) if before.stream != now.stream => {
-                Err(format!("{name}: the stream: {:02x?}, was {:02x?}", now.stream, before.stream))
-            }
+            Some(before) if before.config != now.config => Err(format!(
+                "{name}: configuration space: {:02x?}, was {:02x?}",
+                now.config, before.config
+            )),
+            Some(before) if before.stream != now.stream => Err(format!(
+                "{name}: the stream: {:02x?}, was {:02x?}",
+                now.stream, before.stream
+            )),
             _ => Ok(()),
         }
     }
@@ -138,7 +146,10 @@ impl Slot {
         let device = self.open(access)?;
         let config = device.get::<256>(CONFIG, 0)?.to_vec();
         if !self.kind.migrates() {
-            return Ok(Pristine { config, stream: None });
+            return Ok(Pristine {
+                config,
+                stream: None,
+            });
         }
         let stream = saved(&device)?;
         v2::load(&device, &stream)?;

@@ -27,13 +27,17 @@ fn position(region: u64, offset: u64) -> i64 {
 
 /// Reads a region into memory of any kind.
 pub fn read(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, memory, region, offset, length] = arguments else { return None };
+    let &[device, memory, region, offset, length] = arguments else {
+        return None;
+    };
     read_to(world, device, memory, position(region, offset), length)
 }
 
 /// Reads the file of the device at any position.
 pub fn read_at(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, position, length] = arguments else { return None };
+    let &[device, position, length] = arguments else {
+        return None;
+    };
     read_to(world, device, memory::GOOD, position as i64, length)
 }
 
@@ -42,26 +46,48 @@ fn read_to(world: &mut World, device: u64, memory: u64, position: i64, length: u
     let fd = world.file(device)?.as_raw_fd();
     // SAFETY: what the kernel writes to begins in the arena, behind which nothing is mapped, or is not mapped; and no
     // region is as long as the arena.
-    Some(answer(unsafe { libc::pread(fd, place, length as usize, position) }))
+    Some(answer(unsafe {
+        libc::pread(fd, place, length as usize, position)
+    }))
 }
 
 /// Writes a region from memory of any kind, which is filled with bytes.
 pub fn write(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, memory, region, offset, length, value] = arguments else { return None };
-    write_from(world, device, memory, position(region, offset), length, value)
+    let &[device, memory, region, offset, length, value] = arguments else {
+        return None;
+    };
+    write_from(
+        world,
+        device,
+        memory,
+        position(region, offset),
+        length,
+        value,
+    )
 }
 
 /// Writes the file of the device at any position.
 pub fn write_at(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, position, length, value] = arguments else { return None };
+    let &[device, position, length, value] = arguments else {
+        return None;
+    };
     write_from(world, device, memory::GOOD, position as i64, length, value)
 }
 
-fn write_from(world: &mut World, device: u64, memory: u64, position: i64, length: u64, value: u64) -> Answer {
+fn write_from(
+    world: &mut World,
+    device: u64,
+    memory: u64,
+    position: i64,
+    length: u64,
+    value: u64,
+) -> Answer {
     let place = world.arena.put(memory, &pattern(value, length));
     let fd = world.file(device)?.as_raw_fd();
     // SAFETY: the kernel reads, and writes nothing.
-    Some(answer(unsafe { libc::pwrite(fd, place, length as usize, position) }))
+    Some(answer(unsafe {
+        libc::pwrite(fd, place, length as usize, position)
+    }))
 }
 
 /// A part of a region that is mapped.
@@ -80,10 +106,16 @@ impl Drop for Mapping {
 
 /// Maps a part of a region.
 pub fn map(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, mapping, region, offset, length, flags] = arguments else { return None };
+    let &[device, mapping, region, offset, length, flags] = arguments else {
+        return None;
+    };
     let is_writable = flags & 2 == 0;
     let rights = libc::PROT_READ | if is_writable { libc::PROT_WRITE } else { 0 };
-    let sharing = if flags & 1 == 0 { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+    let sharing = if flags & 1 == 0 {
+        libc::MAP_SHARED
+    } else {
+        libc::MAP_PRIVATE
+    };
     let (fd, length) = (world.file(device)?.as_raw_fd(), length as usize);
     let (none, position) = (std::ptr::null_mut(), position(region, offset));
     // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
@@ -101,7 +133,9 @@ pub fn map(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Reads and writes a byte that is mapped.
 pub fn touch(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[mapping, place, value] = arguments else { return None };
+    let &[mapping, place, value] = arguments else {
+        return None;
+    };
     let mapping = world.mappings[mapping as usize % 2].as_ref()?;
     let byte = mapping.start.wrapping_add(place as usize % mapping.length);
     // SAFETY: the byte is within the mapping, which is ours; the kernel may change it at any time, which a volatile access
@@ -116,7 +150,9 @@ pub fn touch(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Ends a mapping.
 pub fn unmap(world: &mut World, arguments: &[u64]) -> Answer {
-    world.mappings[arguments[0] as usize % 2].take().map(|_| Ok(0))
+    world.mappings[arguments[0] as usize % 2]
+        .take()
+        .map(|_| Ok(0))
 }
 
 /// Does what a guest does.
@@ -142,7 +178,9 @@ pub fn pending(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Reads a chunk.
 pub fn take(world: &mut World, arguments: &[u64]) -> Answer {
-    with_region(world, arguments[0], |region, _| region.take_chunk(Carry::Trapped(8)).map(drop))
+    with_region(world, arguments[0], |region, _| {
+        region.take_chunk(Carry::Trapped(8)).map(drop)
+    })
 }
 
 /// Writes a chunk, the first bytes of the stream, which are no part of it afterwards.
@@ -175,7 +213,9 @@ fn with_region(
     action: impl FnOnce(&Region<'_>, &mut Vec<u8>) -> Result<(), Errno>,
 ) -> Answer {
     let mut stream = std::mem::take(&mut world.stream);
-    let done = world.device(number).and_then(|device| apply(device, &mut stream, action));
+    let done = world
+        .device(number)
+        .and_then(|device| apply(device, &mut stream, action));
     world.stream = stream;
     done
 }

@@ -16,7 +16,9 @@ pub fn take(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Changes the stream. The checksum is right afterwards, unless it is what was to be changed.
 pub fn change(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[how, place, value] = arguments else { return None };
+    let &[how, place, value] = arguments else {
+        return None;
+    };
     let (at, bytes) = (place as usize, &mut world.stream);
     if bytes.len() < END {
         return None;
@@ -64,7 +66,9 @@ fn change_records(stream: &mut Stream, how: u64, at: usize, value: u64) -> Optio
         11 => {
             let flags = if value & 1 == 0 { 0 } else { MANDATORY };
             let payload = super::data::pattern(value, at as u64);
-            stream.records.insert(place, Record::new((value >> 8) as u16, flags, payload));
+            stream
+                .records
+                .insert(place, Record::new((value >> 8) as u16, flags, payload));
         }
         12 => {
             let mut text = stream.text();

@@ -55,24 +55,34 @@ fn path(slot: &Slot, number: u64) -> Option<PathBuf> {
     }
     let mdev = slot.mdev.as_ref()?;
     if name == DEBUGFS {
-        return Some(Path::new("/sys/kernel/debug/migdev").join(mdev.uuid()).join(name));
+        return Some(
+            Path::new("/sys/kernel/debug/migdev")
+                .join(mdev.uuid())
+                .join(name),
+        );
     }
     Some(mdev.path().join(name))
 }
 
 /// Reads an attribute.
 pub fn read(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, attribute, length] = arguments else { return None };
+    let &[device, attribute, length] = arguments else {
+        return None;
+    };
     let file = fs::File::open(path(world.slot(device), attribute)?);
     let place = world.arena.place(memory::GOOD);
     // SAFETY: the memory is as long as is asked for at most, and nothing else refers to it.
-    let read = |file: fs::File| answer(unsafe { libc::read(file.as_raw_fd(), place, (length as usize).min(4096)) });
+    let read = |file: fs::File| {
+        answer(unsafe { libc::read(file.as_raw_fd(), place, (length as usize).min(4096)) })
+    };
     Some(file.map_err(errno_of).and_then(read))
 }
 
 /// Writes a text to an attribute, of which a byte was changed if the value is not 0.
 pub fn write(world: &mut World, arguments: &[u64]) -> Answer {
-    let &[device, attribute, text, place, value] = arguments else { return None };
+    let &[device, attribute, text, place, value] = arguments else {
+        return None;
+    };
     let mut text = text_of(world, device, text);
     if value != 0 {
         match text.get_mut(place as usize) {
@@ -87,9 +97,10 @@ pub fn write(world: &mut World, arguments: &[u64]) -> Answer {
     if path.ends_with("uevent") {
         return None;
     }
-    slot.held |= path.ends_with("migration_baseline");
+    let holds = path.ends_with("migration_baseline");
     let opened = OpenOptions::new().write(true).open(path);
     let written = opened.and_then(|file| file.write_at(&text, offset));
+    slot.held |= holds && written.is_ok();
     Some(written.map(|count| count as u64).map_err(errno_of))
 }
 
