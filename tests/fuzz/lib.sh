@@ -4,7 +4,7 @@
 # Needs RUSTC and CARGO, as tools/setup/toolchain prints them.
 
 # shellcheck disable=SC2034 # for the scripts that source this
-readonly FUZZ=$TOP/tests/fuzz FUZZ_TARGETS="parse check compare baseline"
+readonly FUZZ=$TOP/tests/fuzz FUZZ_TARGETS="parse check compare baseline stream records region states uart config"
 # Where inputs go that break something, and where those that longer runs add to the corpus.
 # shellcheck disable=SC2034
 readonly FINDINGS=$TOP/build/fuzz/findings FOUND=$TOP/build/fuzz/corpus
@@ -27,10 +27,33 @@ fuzz_build() {
 	printf '%s\n' "$TOP/build/fuzz/target/$host/release"
 }
 
+# fuzz_inputs TARGET: what libFuzzer has to know of the inputs: the words of those that are text or have some in them. The
+# others are what to do, a byte or a few for each step.
+fuzz_inputs() {
+	case $1 in
+	parse | check | compare | baseline | stream) printf '%s\n' "-max_len=2200" "-dict=$FUZZ/dictionary" ;;
+	*) printf '%s\n' "-max_len=400" ;;
+	esac
+}
+
+# fuzz_runs TARGET: how many inputs it tries in about five seconds, on the slowest machine that anyone has.
+fuzz_runs() {
+	case $1 in
+	parse | baseline) echo 1000000 ;;
+	check) echo 500000 ;;
+	compare) echo 10000 ;;
+	stream | records) echo 20000 ;;
+	uart | config) echo 50000 ;;
+	region | states) echo 100000 ;;
+	esac
+}
+
 # fuzz PROGRAM FINDINGS [OPTION|CORPUS]...: run a fuzzer; what it finds goes to the directory FINDINGS.
 fuzz() {
+	local inputs
+	mapfile -t inputs < <(fuzz_inputs "${1##*/}")
 	mkdir -p "$2"
-	"$1" -artifact_prefix="$2/" -dict="$FUZZ/dictionary" -max_len=2200 -timeout=10 -print_final_stats=1 "${@:3}" 2>&1
+	"$1" -artifact_prefix="$2/" "${inputs[@]}" -timeout=10 -print_final_stats=1 "${@:3}" 2>&1
 }
 
 # fuzz_merge PROGRAM FINDINGS TO FROM...: the fewest inputs of the directories FROM that lead to as many edges.

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Any bytes that arrive as a stream. The input begins with where they arrive and how they are cut; if it says so, they get
+//! an end with the right checksum, so that the search does not stop at that, and one byte more.
+
+#![no_main]
+
+mod arrival;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../host/tests/stream_support/mod.rs"]
+mod stream_support;
+
+use arrival::Arrival;
+use libfuzzer_sys::fuzz_target;
+use migdev_model::{
+    Abi,
+    Ports, //
+};
+use stream_support::{
+    sealed,
+    string_of, //
+};
+
+fuzz_target!(|input: &[u8]| {
+    let [setup, cuts, bytes @ ..] = input else {
+        return;
+    };
+    let bit = |bits: u8| setup & bits == bits;
+    let ports = if bit(1) { Ports::Two } else { Ports::One };
+    let arrival = Arrival {
+        mine: string_of(if bit(4) { 1 } else { 2 }, ports),
+        ports,
+        abi: if bit(2) { Abi::V1_0 } else { Abi::V1_1 },
+        cuts: *cuts,
+    };
+    let mut stream = bytes.to_vec();
+    if bit(8) {
+        stream = sealed(stream);
+    }
+    if bit(8 | 16) {
+        stream.push(*cuts);
+    }
+    arrival.of(&stream);
+});
