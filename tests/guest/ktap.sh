@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What the scripts beside this file share: the report (KTAP version 1, the plan at its end), devices that are removed
-# again, and names for paths. To be sourced. MODULE names migdev.ko, VFIO_CLIENT the client; both come from whoever
-# runs the scripts.
+# What the scripts beside this file share: the report, devices that are removed again, and names for paths. To be
+# sourced. MODULE names migdev.ko, VFIO_CLIENT the client; both come from whoever runs the scripts.
+# shellcheck source=report.sh
+. "$(dirname "${BASH_SOURCE[0]}")/report.sh"
 
 : "${MODULE:=migdev.ko}" "${VFIO_CLIENT:=vfio-client}"
 # shellcheck disable=SC2034 # used by the scripts
@@ -12,54 +13,7 @@ MIGRATABLE="migdev-serial1 migdev-serial2" LOCAL=migdev-serial1-local
 # shellcheck disable=SC2034 # used by the scripts
 ALL_TYPES="$MIGRATABLE $LOCAL" DEFAULT_MAX=4096
 
-results=0 failures=0 made=() uuids=0 uuid='' answer='' available=''
-
-# note TEXT: a diagnostic.
-note() {
-	local text=$*
-	printf '# %s\n' "${text//$'\n'/$'\n'# }"
-}
-
-# pass NAME, miss NAME [REASON]: one result.
-pass() {
-	results=$((results + 1))
-	printf 'ok %d %s\n' "$results" "$1"
-}
-
-miss() {
-	results=$((results + 1)) failures=$((failures + 1))
-	[ $# -lt 2 ] || note "${*:2}"
-	printf 'not ok %d %s\n' "$results" "$1"
-}
-
-# check NAME COMMAND...: passes when the command succeeds; its output is shown when not.
-check() {
-	local output
-	if output=$("${@:2}" 2>&1); then pass "$1"; else miss "$1" "${output:-${*:2}: no}"; fi
-}
-
-# equal NAME GOT WANT
-equal() {
-	if [ "$2" = "$3" ]; then pass "$1"; else miss "$1" "got: $2" $'\n'"want: $3"; fi
-}
-
-# contains TEXT PATTERN: the text has a part that matches the glob pattern.
-# shellcheck disable=SC2053 # a pattern
-contains() { [[ $1 == *$2* ]]; }
-
-# absent PATH...: none of them exists.
-absent() {
-	local each
-	for each in "$@"; do
-		if [ -e "$each" ] || [ -L "$each" ]; then
-			echo "$each exists"
-			return 1
-		fi
-	done
-}
-
-# within NUMBER LEAST MOST
-within() { [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]; }
+made=() uuids=0 uuid='' answer='' available=''
 
 # answers NAME WANT: the last answer of the client.
 answers() { equal "$1" "$answer" "$2"; }
@@ -97,8 +51,7 @@ start_client() {
 # finish: removes what was made and prints the plan. The last command of a script, so that its status is the script's.
 finish() {
 	remove_all
-	printf '1..%d\n' "$results"
-	[ "$failures" -eq 0 ]
+	plan
 }
 
 leave() {
@@ -141,15 +94,8 @@ instances() {
 	equal "$1" "$available" "$2"
 }
 
-# unload: returns when the names of the drivers are free again, which a kernel with CONFIG_DEBUG_KOBJECT_RELEASE takes its
-# time for.
-unload() {
-	rmmod migdev || return
-	for _ in {1..100}; do
-		! absent /sys/bus/{mdev,pci}/drivers/migdev >/dev/null || return 0
-		sleep 0.1
-	done
-}
+# unload: after it, the names of the drivers are free again.
+unload() { rmmod migdev && soon absent /sys/bus/{mdev,pci}/drivers/migdev; }
 
 # reload [PARAMETER]...: loads the module anew.
 reload() {
@@ -157,13 +103,13 @@ reload() {
 	modprobe mdev && insmod "$MODULE" "$@"
 }
 
-# log_mark: from here on, log_since prints what the kernel says.
+# log_mark: from here on, log_since prints what the kernel says, without what CONFIG_DEBUG_KOBJECT_RELEASE tells of each release.
 log_mark() {
 	mark="mark $$ $RANDOM$RANDOM"
 	echo "migdev-test: $mark" >/dev/kmsg
 }
 
-log_since() { dmesg | sed "1,/migdev-test: $mark\$/d"; }
+log_since() { dmesg | sed "1,/migdev-test: $mark\$/d; /kobject: .*kobject_release/d"; }
 
 # names DIRECTORY: what is in it, sorted, in one line.
 names() {
@@ -192,5 +138,4 @@ release() {
 work=$(mktemp -d)
 start_client
 [ -d /sys/module/migdev ] || reload "max_instances=$DEFAULT_MAX"
-echo "KTAP version 1"
 trap leave EXIT

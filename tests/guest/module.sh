@@ -16,7 +16,7 @@ check "it depends on mdev" contains ",$(modinfo -F depends "$MODULE")," ,mdev,
 traces=(/sys/module/migdev "$PARENT" /sys/devices/virtual/migdev /sys/class/migdev /sys/bus/mdev/drivers/migdev)
 
 check "while loaded it can be found" [ -d "${traces[0]}" -a -d "${traces[1]}" -a -d "${traces[2]}" ]
-check "an idle module can be unloaded" rmmod migdev
+check "an idle module can be unloaded" unload
 check "nothing of it is left then" absent "${traces[@]}"
 
 # refused NAME PARAMETER: the module does not load, and leaves nothing.
@@ -26,7 +26,7 @@ refused() {
 	note "insmod: $said"
 	check "$1" contains "$said" "@(Invalid|out of range)"
 	check "and leaves nothing behind ($2)" absent "${traces[@]}"
-	[ ! -d /sys/module/migdev ] || rmmod migdev
+	[ ! -d /sys/module/migdev ] || unload
 }
 
 refused "max_instances of 0 is refused" max_instances=0
@@ -37,7 +37,7 @@ refused "max_instances beyond 32 bits is refused" max_instances=4294967296
 for limit in 1 3 4294967295; do
 	check "it loads with max_instances=$limit" insmod "$MODULE" "max_instances=$limit"
 	instances "$limit devices can be created" "$limit"
-	rmmod migdev
+	unload
 done
 insmod "$MODULE" max_instances=1
 create migdev-serial1
@@ -82,31 +82,38 @@ if [ -d "$shown" ]; then
 	check "it says nothing any more" [ -z "$(cat <&9 2>&1 | grep state:)" ]
 	exec 9<&-
 	equal "once it is closed, it does not" "$(</sys/module/migdev/refcnt)" 0
-	check "the module can be unloaded then" rmmod migdev
+	check "the module can be unloaded then" unload
 	reload
 fi
 
 for type in $ALL_TYPES $ALL_TYPES; do create "$type"; done
-check "unloading removes idle devices" rmmod migdev
+check "unloading removes idle devices" unload
 equal "no device is left" "$(names "$BUS")" ""
 check "nothing of the module is left" absent "${traces[@]}"
 equal "no group is left" "$(find /dev/vfio -type c ! -name vfio | wc -l)" 0
 
-for ((round = 1; round <= 20; round++)); do
+rounds=$(times 20)
+for ((round = 1; round <= rounds; round++)); do
 	insmod "$MODULE" || break
 	[ $((round % 2)) -eq 0 ] || create migdev-serial2
-	rmmod migdev || break
+	unload || break
 done
-equal "it can be loaded and unloaded 20 times" "$round" 21
+equal "it can be loaded and unloaded again and again ($rounds times)" "$round" $((rounds + 1))
 
-"$VFIO_CLIENT" uevents --seconds 3 --look "/sys/devices/virtual/migdev/migdev/mdev_supported_types/migdev-serial1" \
+"$VFIO_CLIENT" uevents --seconds 600 --look "/sys/devices/virtual/migdev/migdev/mdev_supported_types/migdev-serial1" \
 	>"$work/events" &
 listener=$!
 until grep -qs listening "$work/events"; do sleep 0.05; done
 reload
 create migdev-serial1
 remove "$uuid"
-rmmod migdev
+unload
+# The last that is announced of the module.
+for ((try = 0; try < 600; try++)); do
+	! grep -q '^remove@/module/migdev ' "$work/events" || break
+	sleep 0.1
+done
+kill "$listener"
 wait "$listener"
 parent=/devices/virtual/migdev/migdev
 grep "^[a-z]*@$parent" "$work/events" | cut -d ' ' -f 1,5- | while IFS= read -r line; do note "$line"; done

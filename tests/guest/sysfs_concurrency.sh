@@ -87,17 +87,17 @@ at_once() {
 }
 
 create_numbered() {
-	numbered_uuid 99 "$1"
+	numbered_uuid "99$round" "$1"
 	if echo "$uuid" >"$TYPES/$type/create"; then echo made; fi
 }
 
 create_same() {
-	numbered_uuid 98 0
+	numbered_uuid "98$round" 0
 	if echo "$uuid" >"$TYPES/migdev-serial$(($1 % 2 + 1))/create"; then echo made; fi
 }
 
 remove_same() {
-	numbered_uuid 98 0
+	numbered_uuid "98$round" 0
 	remove "$uuid"
 }
 

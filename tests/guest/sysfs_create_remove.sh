@@ -56,8 +56,13 @@ fresh_uuid
 made+=("$uuid")
 put_is "create takes a UUID with a newline" "ok 37" "$create_file" "$uuid"$'\n'
 remove "$uuid"
+fresh_uuid
+made+=("$uuid")
 put_is "create takes a UUID without a newline" "ok 36" "$create_file" "$uuid"
 remove "$uuid"
+fresh_uuid
+uuid=abcdef${uuid:6}
+made+=("$uuid")
 put_is "create takes a UUID in capitals" "ok 36" "$create_file" "${uuid^^}"
 check "and names the device in small letters" exists "$uuid"
 remove "$uuid"
@@ -72,10 +77,14 @@ equal "64 devices are on the bus" "$(names "$BUS" | wc -w)" 64
 remove_all
 instances "64 removals give them back" "$DEFAULT_MAX"
 
-for ((round = 0; round < 50; round++)); do
-	echo "$uuid" >"$TYPES/migdev-serial$((round % 2 + 1))/create" || break
+# create_again TYPE: makes a device with the same UUID as before.
+create_again() { echo "$uuid" >"$TYPES/$1/create"; }
+
+rounds=$(times 50)
+for ((round = 0; round < rounds; round++)); do
+	soon create_again "migdev-serial$((round % 2 + 1))" || break
 	remove "$uuid" || break
 done
-equal "one UUID serves 50 devices, of this type and of that, one after the other" "$round" 50
+equal "one UUID serves $rounds devices, of this type and of that, one after the other" "$round" "$rounds"
 instances "no instance is lost in that" "$DEFAULT_MAX"
 finish

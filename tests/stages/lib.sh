@@ -39,6 +39,12 @@ kernel() {
 # rust_files: the project's Rust sources, one a line.
 rust_files() { (cd "$TOP" && find src tests tools -name '*.rs' -not -path '*/target/*' | sort); }
 
+# guest_scripts: the scripts of tests/guest that are tests, in one line. The others are libraries of theirs.
+guest_scripts() { find "$TOP/tests/guest" -maxdepth 1 -name '*.sh' -executable -printf '%f\n' | sort | paste -sd ' '; }
+
+# kunit_suites: the names of the KUnit suites of the module, in one line.
+kunit_suites() { (cd "$TOP/src" && grep -rhoP 'kunit_tests\(\K\w+' . | sort | paste -sd ' '); }
+
 # count_ktap OUTPUT NAME...: count the reports in the output of tests/stages/in-guest, and print what failed in them. Each
 # program NAME must have left one.
 count_ktap() {
