@@ -13,7 +13,7 @@ use vfio_client::kmsg::Kmsg;
 use crate::calls::CALLS;
 use crate::current::Log;
 use crate::kcov::Kcov;
-use crate::program::Program;
+use crate::program::{Program, Step};
 use crate::random::Random;
 use crate::world::World;
 
@@ -131,10 +131,35 @@ impl Fuzzer {
 
     /// Runs a program, and keeps it if it led somewhere new. Returns the number of findings that it made.
     pub fn run(&mut self, program: &Program) -> usize {
-        let before = self.findings.len();
+        let (found, is_new) = self.attempt(program);
+        if is_new {
+            self.corpus.push(program.without_expectations());
+        }
+        let known = |finding: &Finding| {
+            finding.about.is_some() && self.findings.iter().any(|old| old.about == finding.about)
+        };
+        let news: Vec<_> = found
+            .into_iter()
+            .filter(|finding| !known(finding))
+            .collect();
+        for finding in &news {
+            println!(
+                "# program {} is a finding: {}\n# the program: {}",
+                self.number, finding.text, finding.program
+            );
+        }
+        let _ = std::io::stdout().flush();
+        let count = news.len();
+        self.findings.extend(news);
+        count
+    }
+
+    /// Runs a program, and returns which promises were not kept, and whether it led somewhere new.
+    fn attempt(&mut self, program: &Program) -> (Vec<Finding>, bool) {
         let text = program.to_string();
         self.number += 1;
         self.log.begin(self.number, &text);
+        let mut found = Vec::new();
         let descriptors = descriptors();
         let mut is_new = false;
         for (place, step) in program.0.iter().enumerate() {
@@ -143,105 +168,88 @@ impl Fuzzer {
             if self.is_loud {
                 println!("# {step}: {answer:x?}");
             }
-            let Some(answer) = answer else {
-                if step.expected.is_some() {
-                    self.found(
-                        Promise::Errnos,
-                        format!("call {place}, {step}, had nothing to work on"),
-                        &text,
-                    );
-                }
-                continue;
-            };
-            let got = answer.map(drop);
-            let code = got.err().map_or(0, |errno| errno as i32);
-            is_new |= self.answers.insert((step.call.name, code));
-            match (step.expected, got) {
-                (Some(expected), _) if expected != got => {
-                    let said =
-                        format!("call {place}, {step}, answered {got:?}, and not {expected:?}");
-                    self.found(Promise::Errnos, said, &text);
-                }
-                (None, Err(errno)) if !step.call.errnos.contains(&errno) => {
-                    let said = format!(
-                        "call {place}, {step}, answered {errno:?}, which is not documented"
-                    );
-                    self.found_of(Some((step.call.name, code)), Promise::Errnos, said, &text);
-                }
-                _ => {}
+            let got = answer.map(|answer| answer.map(drop));
+            if let Some(code) = got.map(code) {
+                is_new |= self.answers.insert((step.call.name, code));
+            }
+            if let Some(text) = unexpected(step, got) {
+                let about = got.map(|got| (step.call.name, code(got)));
+                found.push((
+                    Promise::Errnos,
+                    about,
+                    format!("call {place}, {step}, {text}"),
+                ));
             }
         }
-        self.settle(&text);
-        is_new |= self.take_coverage();
-        if self.number % SELF_CHECK == 0 {
-            if let Err(wrong) = self.world.moves() {
-                self.found(Promise::AsNew, wrong, &text);
-            }
-        }
-        self.listen(&text);
-        let left = self::descriptors();
-        if left != descriptors {
-            self.found(
-                Promise::Descriptors,
-                format!("{descriptors} descriptors before, {left} after"),
-                &text,
-            );
-        }
-        if is_new {
-            self.corpus.push(program.without_expectations());
-        }
-        self.findings.len() - before
-    }
-
-    /// Ends a program.
-    fn settle(&mut self, text: &str) {
         let access = if self.number % 2 == 0 {
             Access::Group
         } else {
             Access::Cdev
         };
-        if let Err(wrong) = self.world.settle(access) {
-            self.found(Promise::AsNew, wrong, text);
+        let settled = self.world.settle(access);
+        is_new |= self.take_coverage();
+        let moved = if self.number % SELF_CHECK == 0 {
+            self.world.moves()
+        } else {
+            Ok(())
+        };
+        if let Err(text) = settled.and(moved) {
+            found.push((Promise::AsNew, None, text));
         }
+        if let Some(line) = self.complaint() {
+            found.push((Promise::Quiet, None, format!("the kernel: {line}")));
+        }
+        let left = self::descriptors();
+        if left != descriptors {
+            found.push((
+                Promise::Descriptors,
+                None,
+                format!("{descriptors} descriptors before, {left} after"),
+            ));
+        }
+        let finding = |(promise, about, said)| Finding {
+            promise,
+            about,
+            text: said,
+            program: text.clone(),
+        };
+        (found.into_iter().map(finding).collect(), is_new)
     }
 
-    /// Hears what the kernel has said since.
-    fn listen(&mut self, text: &str) {
+    /// The first line with which the kernel has complained since.
+    fn complaint(&mut self) -> Option<String> {
         let lines = self
             .kmsg
             .lines()
             .unwrap_or_else(|errno| vec![format!("BUG: the log cannot be read: {errno}")]);
-        let is_trouble = |line: &&String| TROUBLE.iter().any(|sign| line.contains(sign));
-        if let Some(line) = lines.iter().find(is_trouble) {
-            self.found(Promise::Quiet, format!("the kernel: {line}"), text);
-        }
+        lines
+            .into_iter()
+            .find(|line| TROUBLE.iter().any(|sign| line.contains(sign)))
     }
 
-    fn found(&mut self, promise: Promise, text: String, program: &str) {
-        self.found_of(None, promise, text, program);
-    }
-
-    fn found_of(
-        &mut self,
-        about: Option<(&'static str, i32)>,
-        promise: Promise,
-        text: String,
-        program: &str,
-    ) {
-        if about.is_some() && self.findings.iter().any(|finding| finding.about == about) {
-            return;
+    /// Leaves out of a program each call without which it breaks the same promise in the same way, and prints what is left.
+    fn shrink(&mut self, program: &Program, promise: Promise) {
+        let about: Vec<_> = self
+            .findings
+            .iter()
+            .rev()
+            .take(1)
+            .map(|finding| finding.about)
+            .collect();
+        let mut program = program.without_expectations();
+        for place in (0..program.0.len()).rev() {
+            let mut shorter = program.clone();
+            shorter.0.remove(place);
+            let (found, _) = self.attempt(&shorter);
+            if found
+                .iter()
+                .any(|finding| finding.promise == promise && about.contains(&finding.about))
+            {
+                program = shorter;
+            }
         }
-        println!(
-            "# program {} is a finding: {text}\n# the program: {program}",
-            self.number
-        );
+        println!("# shorter, the program is: {program}");
         let _ = std::io::stdout().flush();
-        self.findings.push(Finding {
-            promise,
-            text,
-            program: program.to_owned(),
-            about,
-        });
     }
 
     /// Adds what was reached since the last time; true when some of it is new.
@@ -277,7 +285,13 @@ impl Fuzzer {
                 break;
             }
             let program = self.next();
-            self.run(&program);
+            if self.run(&program) > 0 {
+                let promise = self.findings.last().map(|finding| finding.promise);
+                // Most complaints come only once.
+                if let Some(promise) = promise.filter(|promise| *promise != Promise::Quiet) {
+                    self.shrink(&program, promise);
+                }
+            }
             if told.elapsed() >= Duration::from_secs(10) {
                 told = Instant::now();
                 println!("# {}", self.progress());
@@ -344,6 +358,25 @@ impl Fuzzer {
             table.push(format!("{}: {}", call.name, codes.join(" ")));
         }
         table
+    }
+}
+
+/// The errno of an answer, or 0.
+fn code(got: Result<(), Errno>) -> i32 {
+    got.err().map_or(0, |errno| errno as i32)
+}
+
+/// What is wrong with the answer of a call.
+fn unexpected(step: &Step, got: Option<Result<(), Errno>>) -> Option<String> {
+    match (step.expected, got) {
+        (Some(_), None) => Some("had nothing to work on".to_owned()),
+        (Some(expected), Some(got)) if expected != got => {
+            Some(format!("answered {got:?}, and not {expected:?}"))
+        }
+        (None, Some(Err(errno))) if !step.call.errnos.contains(&errno) => {
+            Some(format!("answered {errno:?}, which is not documented"))
+        }
+        _ => None,
     }
 }
 

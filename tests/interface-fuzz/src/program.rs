@@ -14,7 +14,7 @@ use crate::calls::{self, Call, CALLS};
 use crate::random::Random;
 
 /// The most calls that a program gets when it is changed.
-const MOST: usize = 24;
+const MOST: usize = 60;
 
 /// A call with its arguments.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ impl Program {
         let device = u64::from(random.one_in(4));
         let way = random.below(2) as u64;
         let mut steps: Vec<Step> = Step::named("open", &[device, way]).into_iter().collect();
-        steps.extend((0..=random.below(12)).map(|_| Step::any(random)));
+        steps.extend((0..=random.below(40)).map(|_| Step::any(random)));
         Program(steps)
     }
 
@@ -93,7 +93,7 @@ impl Program {
     /// Another program that is made of this one, and perhaps of a second.
     pub fn varied(&self, other: &Program, random: &mut Random) -> Self {
         let mut steps = self.0.clone();
-        for _ in 0..=random.below(4) {
+        for _ in 0..=random.below(8) {
             let at = random.below(steps.len().max(1));
             match random.below(12) {
                 0..=5 if !steps.is_empty() => steps[at].vary(random),
@@ -168,7 +168,9 @@ impl FromStr for Program {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let lines = text.lines().map(|line| line.split('#').next().unwrap_or(line));
+        let lines = text
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or(line));
         let calls = lines.flat_map(|line| line.split(';')).map(str::trim);
         let steps = calls.filter(|call| !call.is_empty()).map(str::parse);
         steps.collect::<Result<_, _>>().map(Program)
@@ -188,7 +190,9 @@ fn answer(word: &str) -> Result<Result<(), Errno>, String> {
         return Ok(Ok(()));
     }
     let errnos = (1..=133).map(Errno::from_raw);
-    let found = errnos.into_iter().find(|errno| format!("{errno:?}") == word);
+    let found = errnos
+        .into_iter()
+        .find(|errno| format!("{errno:?}") == word);
     found.map(Err).ok_or_else(|| format!("{word} is no errno"))
 }
 
@@ -204,7 +208,10 @@ mod tests {
             let other = Program::any(&mut random);
             let program = before.varied(&other, &mut random);
             let text = program.to_string();
-            assert_eq!(text.parse::<Program>().map(|read| read.to_string()), Ok(text));
+            assert_eq!(
+                text.parse::<Program>().map(|read| read.to_string()),
+                Ok(text)
+            );
             assert!(program.0.len() <= MOST);
             before = program;
         }
@@ -212,7 +219,9 @@ mod tests {
 
     #[test]
     fn a_line_may_say_what_is_to_come() {
-        let program: Program = "# about\nopen 0 0x1 = ok # by group\n\ndrain 1 2=ENOMSG; reset 0".parse().unwrap();
+        let program: Program = "# about\nopen 0 0x1 = ok # by group\n\ndrain 1 2=ENOMSG; reset 0"
+            .parse()
+            .unwrap();
         let expected: Vec<_> = program.0.iter().map(|step| step.expected).collect();
         assert_eq!(expected, [Some(Ok(())), Some(Err(Errno::ENOMSG)), None]);
         assert!("open 0".parse::<Program>().is_err());
