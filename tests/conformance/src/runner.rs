@@ -82,7 +82,7 @@ impl<'a> Runner<'a> {
             TROUBLE.iter().any(|trouble| line.contains(trouble)) && !line.contains("cut here ]")
         });
         match (complaint, outcome) {
-            (Some(line), _) => self.failed(number, name, &format!("kernel: {line}")),
+            (Some(line), _) => self.failed(number, name, &format!("kernel: {}", short(&line))),
             (None, Ok(())) => println!("ok {number} {name}"),
             (None, Err(Miss::Skipped(reason))) => println!("ok {number} {name} # SKIP {reason}"),
             (None, Err(Miss::Failed(reason))) => self.failed(number, name, &reason),
@@ -150,6 +150,15 @@ impl<'a> Runner<'a> {
             _ => Err(Miss::Failed(format!("the client died: {ended:?}"))),
         }
     }
+}
+
+/// A line of the log without where the kernel was built: paths begin in its source.
+fn short(line: &str) -> String {
+    let word = |word: &str| match word.rsplit_once("/linux/") {
+        Some((_, path)) if word.starts_with('/') => path.to_owned(),
+        _ => word.to_owned(),
+    };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The child's part.
