@@ -84,6 +84,11 @@ impl Board {
         self.notes().clock.fetch_add(1, SeqCst) + 1
     }
 
+    /// How many moments there have been.
+    pub fn moments(&self) -> u64 {
+        self.notes().clock.load(SeqCst)
+    }
+
     /// A name that nothing else has.
     pub fn name(&self) -> u64 {
         self.notes().names.fetch_add(1, SeqCst) + 1

@@ -51,6 +51,13 @@ pub trait Model {
         call: &Self::Call,
         progress: Progress,
     ) -> Vec<(Self::State, Progress)>;
+
+    /// Whether the call, with the answer that it gave, is one step that never changes the state. Such a step is best taken as soon
+    /// as it can be, which spares the search half of its possibilities for each.
+    fn only_looks(&self, call: &Self::Call) -> bool {
+        let _ = call;
+        false
+    }
 }
 
 /// A state in which the object can be, and how far each call that is under way has come then.
@@ -87,12 +94,25 @@ pub fn explain<M: Model>(
                 .into_iter()
                 .map(|(state, mut under_way)| {
                     under_way.insert(index, 0);
-                    (state, under_way)
+                    let mut next = (state, under_way);
+                    look(model, events, &mut next);
+                    next
                 })
                 .collect()
         };
     }
     Ok(possible.into_iter().map(|(state, _)| state).collect())
+}
+
+/// Takes the steps of those that only look.
+fn look<M: Model>(model: &M, events: &[Event<M::Call>], possible: &mut Possibility<M::State>) {
+    let (state, under_way) = possible;
+    for (index, progress) in under_way {
+        let call = &events[*index].call;
+        if *progress == 0 && model.only_looks(call) && !model.steps(state, call, 0).is_empty() {
+            *progress = DONE;
+        }
+    }
 }
 
 /// What is possible once a call has returned: whatever it and the calls beside it can have done, but that it is done.
@@ -118,7 +138,8 @@ fn returned<M: Model>(
             for (state, progress) in model.steps(&state, &events[*other].call, *progress) {
                 let mut under_way = under_way.clone();
                 under_way.insert(*other, progress);
-                let next = (state, under_way);
+                let mut next = (state, under_way);
+                look(model, events, &mut next);
                 if seen.insert(next.clone()) {
                     left.push(next);
                 }
@@ -189,6 +210,10 @@ mod tests {
                 (Call::TwoSteps, 1) => vec![(101, DONE)],
                 _ => vec![],
             }
+        }
+
+        fn only_looks(&self, call: &Call) -> bool {
+            matches!(call, Call::Read(_))
         }
     }
 

@@ -7,10 +7,13 @@
 
 mod board;
 mod history;
+mod killed;
+mod memory;
 mod mover;
 mod place;
 mod races;
 mod registry;
+mod rounds;
 mod session;
 mod worker;
 
@@ -93,6 +96,38 @@ const CASES: &[Case] = &[
     (
         "races.devices_whose_parents_go_do_what_the_model_allows",
         races::devices_whose_parents_go,
+    ),
+    (
+        "killed.users_leave_devices_as_new_and_nothing_behind",
+        killed::leave_devices_as_new,
+    ),
+    (
+        "memory.notices_a_leak_of_less_than_64_bytes_a_round",
+        rounds::a_planted_leak_of_objects,
+    ),
+    (
+        "memory.notices_a_leak_of_a_page_a_round",
+        rounds::a_planted_leak_of_pages,
+    ),
+    (
+        "memory.stays_flat_while_devices_are_created_and_removed",
+        rounds::creating_and_removing,
+    ),
+    (
+        "memory.stays_flat_while_a_device_is_opened_and_closed",
+        rounds::opening_and_closing,
+    ),
+    (
+        "memory.stays_flat_while_devices_move_by_the_region",
+        rounds::moving_by_the_region,
+    ),
+    (
+        "memory.stays_flat_while_devices_move_by_data_files",
+        rounds::moving_by_files,
+    ),
+    (
+        "memory.stays_flat_while_the_module_is_loaded_and_unloaded",
+        rounds::loading_and_unloading,
     ),
 ];
 

@@ -168,7 +168,7 @@ fn save(open: &Open, rng: &mut SmallRng) {
             Err(_) => break,
         }
         if rng.random_ratio(1, 40) {
-            let _ = file.events(Duration::from_millis(1));
+            let _ = file.events(Duration::from_millis(20));
             break;
         }
     }

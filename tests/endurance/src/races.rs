@@ -42,7 +42,7 @@ pub fn devices_in_many_hands(world: &World) -> Outcome {
         &Plan {
             processes: 2,
             threads: 3,
-            ops: world.amount(4_000, 150),
+            ops: world.amount(1_500, 150),
             parents_move: false,
         },
     )
@@ -55,7 +55,7 @@ pub fn devices_whose_parents_go(world: &World) -> Outcome {
         &Plan {
             processes: 2,
             threads: 3,
-            ops: world.amount(2_500, 100),
+            ops: world.amount(1_000, 100),
             parents_move: true,
         },
     )
@@ -164,7 +164,11 @@ fn move_parents(
         done
     };
     while !is_over.load(SeqCst) {
-        std::thread::sleep(Duration::from_millis(rng.random_range(5..60)));
+        // The others are to do some things in between, however slow the machine is.
+        let next = board.moments() + rng.random_range(200..1500);
+        while !is_over.load(SeqCst) && board.moments() < next {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let card = rng.random_range(0..places.parents.len());
         let sweeping = Counted::new(&board.notes().sweeping);
         if card > 0 {

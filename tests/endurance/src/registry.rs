@@ -197,8 +197,9 @@ impl Registry {
         let up = state.parent(parent);
         match (answer, progress) {
             (Err(EEXIST), 0) => ends(presence != Absent || self.releases_late, || state.clone()),
-            // Before the directory of the type is there, or when it is gone.
-            (Err(ENOENT | ENODEV), 0) if up != Parent::Up => {
+            // Before the directory of the type is there, or when it is gone; or when it goes.
+            (Err(ENOENT), 0) => ends(up != Parent::Up, || state.clone()),
+            (Err(ENODEV), 0) if up != Parent::Up => {
                 let mut steps = vec![(state.clone(), DONE)];
                 if presence == Absent {
                     steps.push((state.at(id, Coming(parent)), 1));
@@ -306,6 +307,16 @@ impl Registry {
 impl Model for Registry {
     type State = State;
     type Call = Call;
+
+    fn only_looks(&self, call: &Call) -> bool {
+        match call.what {
+            What::Look(_) | What::Available(_) => true,
+            What::Create(..) => [Err(EEXIST), Err(ENOENT)].contains(&call.answer),
+            What::Remove(_) => call.answer == Err(ENOENT),
+            What::Open(_) | What::Unload => call.answer.is_err(),
+            _ => false,
+        }
+    }
 
     fn steps(&self, state: &State, call: &Call, progress: Progress) -> Steps {
         let all: [usize; PARENTS] = std::array::from_fn(|parent| parent);

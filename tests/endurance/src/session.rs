@@ -291,6 +291,17 @@ impl Model for Session {
     type State = State;
     type Call = Call;
 
+    fn only_looks(&self, call: &Call) -> bool {
+        matches!(
+            call,
+            Call::Get(_)
+                | Call::GetRegion(_)
+                | Call::Read(..)
+                | Call::Always(_)
+                | Call::Set(_, Err(_), _)
+        )
+    }
+
     fn steps(&self, state: &State, call: &Call, progress: Progress) -> Vec<(State, Progress)> {
         match (*call, progress) {
             // Piece by piece: there is a moment at which a part has arrived.

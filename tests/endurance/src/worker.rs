@@ -193,11 +193,15 @@ impl Process {
         let parent = rng.random_range(0..self.places.parents.len());
         let kind = rng.random_range(0..TYPES.len());
         let _coming = Counted::new(&self.board.notes().coming[slot]);
-        self.registry(
+        let done = self.registry(
             What::Create(id, parent),
             || self.places.create(parent, kind, &uuid(id)),
-            |done| (plain(&done).map(|()| 0), ()),
+            |done| (plain(&done).map(|()| 0), done),
         );
+        if done == Err(Errno::ENOENT) {
+            // There is no such parent now, and nothing else to do until it is back.
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn remove(&self, slot: usize, rng: &mut SmallRng) {
@@ -304,16 +308,21 @@ impl Process {
     fn act(self: &Arc<Self>, rng: &mut SmallRng) {
         let slot = rng.random_range(0..SLOTS);
         match rng.random_range(0..100) {
-            0..10 => self.create(slot, rng),
-            10..16 => self.remove(slot, rng),
-            16..22 => self.look(slot, rng),
-            22..26 => self.available(rng),
-            26..30 => self.close(slot),
-            30..36 => self.open(slot, rng),
-            _ => match self.opened(slot) {
-                Some(open) => crate::mover::act(&open, rng),
-                None => self.open(slot, rng),
-            },
+            0..7 => self.create(slot, rng),
+            7..10 => self.remove(slot, rng),
+            10..16 => self.look(slot, rng),
+            16..19 => self.available(rng),
+            19..21 => self.close(slot),
+            21..27 => self.open(slot, rng),
+            _ => {
+                // Whichever is open here, beginning with this place.
+                let open = (0..SLOTS).find_map(|more| self.opened((slot + more) % SLOTS));
+                match open {
+                    Some(open) => crate::mover::act(&open, rng),
+                    None if rng.random() => self.open(slot, rng),
+                    None => self.look(slot, rng),
+                }
+            }
         }
     }
 
