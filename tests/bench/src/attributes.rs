@@ -105,7 +105,11 @@ fn read<'a>(path: &Path) -> Result<Operation<'a>, Errno> {
 }
 
 /// Does what `cat` does.
-fn read_anew<'a>(path: &Path) -> Result<Operation<'a>, Errno> {
+///
+/// # Errors
+///
+/// `EINVAL` for a path that cannot be.
+pub fn read_anew<'a>(path: &Path) -> Result<Operation<'a>, Errno> {
     let path = c_path(path)?;
     let mut buffer = [0; BUFFER];
     Ok(Operation::new(move || {

@@ -89,18 +89,25 @@ pub struct Driver {
     pub by_group: Mdev,
 }
 
+/// A type by its parent and its name, `migdev/migdev-serial2`.
+///
+/// # Errors
+///
+/// `ENODEV` where there is no such type.
+pub fn find(name: &str) -> Result<MdevType, Errno> {
+    let (parent, name) = name.split_once('/').ok_or(Errno::EINVAL)?;
+    let mut types = MdevType::all(parent)?.into_iter();
+    types.find(|kind| kind.name() == name).ok_or(Errno::ENODEV)
+}
+
 impl Driver {
-    /// A driver by the parent and the type, `migdev/migdev-serial2`.
+    /// A driver by the parent and the type.
     ///
     /// # Errors
     ///
     /// `ENODEV` where there is no such type; what creating and opening answer.
     pub fn new(name: &str) -> Result<Self, Errno> {
-        let (parent, name) = name.split_once('/').ok_or(Errno::EINVAL)?;
-        let mut types = MdevType::all(parent)?.into_iter();
-        let kind = types
-            .find(|kind| kind.name() == name)
-            .ok_or(Errno::ENODEV)?;
+        let kind = find(name)?;
         Ok(Driver {
             source: Card::new(&kind)?,
             destination: Card::new(&kind)?,

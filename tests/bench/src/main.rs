@@ -14,6 +14,7 @@ mod lifecycle;
 mod measure;
 mod registers;
 mod results;
+mod scale;
 mod table;
 mod transfer;
 mod v1;
@@ -54,6 +55,9 @@ enum Command {
         /// Only what has this text in its name
         #[arg(long, default_value = "")]
         filter: String,
+        /// Also what one device costs where there are that many
+        #[arg(long, value_delimiter = ',')]
+        scale: Vec<usize>,
         /// What a nanosecond of this machine's clock stands for
         #[arg(long, default_value = "ns")]
         unit: String,
@@ -150,7 +154,7 @@ fn measure(
     let mut results = Results {
         unit: unit.to_owned(),
         rounds,
-        rows: Vec::new(),
+        ..Results::default()
     };
     let benches = world
         .benches()
@@ -193,9 +197,21 @@ fn run(options: Options) -> Result<(), String> {
             rounds,
             batch,
             filter,
+            scale,
             unit,
         } => {
-            let results = measure(&open(&world)?, rounds, batch, &filter, &unit)?;
+            let scaled = |name: &str| match scale.is_empty() {
+                true => Ok(Vec::new()),
+                false => cards::find(name)
+                    .and_then(|kind| {
+                        scale::measure(&kind, &scale, rounds.min(21), measure::clock())
+                    })
+                    .map_err(|errno| format!("scaling of {name}: {errno}")),
+            };
+            // First: what the rows leave behind is given back late.
+            let (ours, peer) = (scaled(&world.ours)?, scaled(&world.peer)?);
+            let mut results = measure(&open(&world)?, rounds, batch, &filter, &unit)?;
+            (results.ours, results.peer) = (ours, peer);
             let json = serde_json::to_string_pretty(&results);
             println!("{}", json.map_err(|error| error.to_string())?);
         }

@@ -164,6 +164,18 @@ pub fn clock() -> f64 {
     median(looks).unwrap_or_default()
 }
 
+/// The median of an operation alone.
+///
+/// # Errors
+///
+/// What the operation answers.
+pub fn median_of(operation: &mut Operation<'_>, rounds: usize, clock: f64) -> Result<f64, Errno> {
+    let samples = (0..WARM_UP + rounds).map(|_| operation.sample(1, clock));
+    let samples = samples.collect::<Result<Vec<_>, _>>()?;
+    let samples = samples.into_iter().skip(WARM_UP).collect();
+    median(samples).ok_or(Errno::EINVAL)
+}
+
 /// The middle one.
 pub fn median(mut samples: Vec<f64>) -> Option<f64> {
     samples.sort_by(f64::total_cmp);

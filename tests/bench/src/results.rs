@@ -58,13 +58,53 @@ impl Row {
     }
 }
 
+/// What one of many devices costs.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Scale {
+    /// How many there are.
+    pub devices: usize,
+    /// To create one more.
+    pub create: f64,
+    /// To remove it.
+    pub remove: f64,
+    /// To open, read and close the last one's `migration_version`; none where it has none.
+    pub attribute: Option<f64>,
+    /// To save the last one by protocol v2.
+    pub save: f64,
+    /// Bytes of the kernel's memory that one more takes.
+    pub bytes: f64,
+}
+
 /// All of a run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Results {
+    /// When, where, and of what.
+    pub made: Made,
     /// What the figures of the rows are, such as "instructions".
     pub unit: String,
     /// How many rounds the medians are of.
     pub rounds: usize,
     /// The table.
     pub rows: Vec<Row>,
+    /// Ours, at more and more devices.
+    pub ours: Vec<Scale>,
+    /// The peer's.
+    pub peer: Vec<Scale>,
+}
+
+/// What a figure is worth nothing without.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Made {
+    /// The day, as `2026-01-31`.
+    pub date: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// What the kernel was compiled with that figures depend on.
+    pub configuration: String,
+    /// The commit of this project.
+    pub commit: String,
+    /// The compiler of the module.
+    pub rustc: String,
+    /// The emulator.
+    pub emulator: String,
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The table as a person reads it in a terminal.
 
-use crate::results::{Results, Row};
+use crate::results::{Results, Row, Scale};
 
 /// The whole table.
 pub fn table(results: &Results) -> String {
@@ -11,6 +11,37 @@ pub fn table(results: &Results) -> String {
     );
     for row in &results.rows {
         text += &line(row);
+    }
+    for (name, scales) in [("ours", &results.ours), ("mtty", &results.peer)] {
+        text += &scaling(name, scales);
+    }
+    text
+}
+
+/// What one device of many costs.
+fn scaling(name: &str, scales: &[Scale]) -> String {
+    if scales.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n{:<24} {:>8} {:>8} {:>10} {:>8} {:>8}\n",
+        format!("{name}: devices"),
+        "create",
+        "remove",
+        "attribute",
+        "save",
+        "bytes",
+    );
+    for scale in scales {
+        text += &format!(
+            "{:<24} {:>8.0} {:>8.0} {:>10} {:>8.0} {:>8.0}\n",
+            scale.devices,
+            scale.create,
+            scale.remove,
+            figure(scale.attribute, 0),
+            scale.save,
+            scale.bytes
+        );
     }
     text
 }

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What one more device costs where there are many: the time of what is done with it, and the memory it takes.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use vfio_client::device::{Access, Device};
+use vfio_client::sysfs::{errno_of, Mdev, MdevType};
+
+use crate::attributes::read_anew;
+use crate::lifecycle;
+use crate::measure::{median, median_of, Operation};
+use crate::results::Scale;
+use crate::v2::{self, BUFFER};
+
+/// Measures a driver, given its type, at each of these numbers of devices, as far as it can have as many and one more.
+///
+/// # Errors
+///
+/// What any of the operations answers.
+pub fn measure(
+    kind: &MdevType,
+    numbers: &[usize],
+    rounds: usize,
+    clock: f64,
+) -> Result<Vec<Scale>, Errno> {
+    let most = instances(kind)?;
+    let mut devices: Vec<Mdev> = Vec::new();
+    let mut scales = Vec::new();
+    for &number in numbers.iter().filter(|number| **number < most) {
+        while devices.len() < number {
+            devices.push(Mdev::create(kind)?);
+        }
+        let last = devices.last().ok_or(Errno::EINVAL)?;
+        let mut scale = Scale {
+            devices: number,
+            bytes: bytes(kind, (most - number).min(MORE))?,
+            create: median_of(&mut lifecycle::create(kind.path())?, rounds, clock)?,
+            remove: median_of(&mut lifecycle::remove(kind.path())?, rounds, clock)?,
+            ..Scale::default()
+        };
+        let version = last.path().join("migration_version");
+        if version.exists() {
+            scale.attribute = Some(median_of(&mut read_anew(&version)?, rounds, clock)?);
+        }
+        let device = Device::open(last.path(), Access::Cdev)?;
+        let (fd, mut buffer) = (device.file().as_raw_fd(), [0; BUFFER]);
+        let mut save = Operation::new(|| v2::save(fd, false, &mut buffer).map(drop));
+        scale.save = median_of(&mut save, rounds, clock)?;
+        scales.push(scale);
+    }
+    Ok(scales)
+}
+
+/// How many there can be.
+fn instances(kind: &MdevType) -> Result<usize, Errno> {
+    let text = fs::read_to_string(kind.path().join("available_instances")).map_err(errno_of)?;
+    text.trim().parse().map_err(|_| Errno::EPROTO)
+}
+
+/// How many devices more tell what one takes, where there can be as many.
+const MORE: usize = 10;
+
+/// What one device more takes of the kernel's memory, in bytes, by that many more: all of it is in objects of which the
+/// kernel keeps the number. The median of some rounds, as the kernel hides a few free objects of each kind.
+fn bytes(kind: &MdevType, more: usize) -> Result<f64, Errno> {
+    let round = |_| {
+        let before = settled()?;
+        let devices = (0..more).map(|_| Mdev::create(kind));
+        let devices = devices.collect::<Result<Vec<_>, _>>()?;
+        let after = settled()?;
+        drop(devices);
+        Ok((after as f64 - before as f64) / more as f64)
+    };
+    let samples = (0..6).map(round).skip(1).collect::<Result<Vec<_>, Errno>>();
+    median(samples?).ok_or(Errno::EINVAL)
+}
+
+/// The bytes of all objects, after what is only kept to be faster was given back, and what is freed late was freed.
+fn settled() -> Result<u64, Errno> {
+    for _ in 0..3 {
+        thread::sleep(Duration::from_millis(200));
+        fs::write("/proc/sys/vm/drop_caches", "3").map_err(errno_of)?;
+        for cache in fs::read_dir("/sys/kernel/slab")
+            .map_err(errno_of)?
+            .flatten()
+        {
+            // Not every one can be: some are names of others.
+            let _ = fs::write(cache.path().join("shrink"), "1");
+        }
+    }
+    objects()
+}
+
+/// The sum over all caches of objects: how many there are, by their size.
+fn objects() -> Result<u64, Errno> {
+    let table = fs::read_to_string("/proc/slabinfo").map_err(errno_of)?;
+    let bytes = table.lines().skip(2).filter_map(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        let active: u64 = columns.next()?.parse().ok()?;
+        let size: u64 = columns.nth(1)?.parse().ok()?;
+        Some(active * size)
+    });
+    Ok(bytes.sum())
+}
