@@ -27,8 +27,8 @@ fuzz_build() {
 	printf '%s\n' "$TOP/build/fuzz/target/$host/release"
 }
 
-# fuzz_inputs TARGET: what libFuzzer has to know of the inputs: the words of those that are text or have some in them. The
-# others are what to do, a byte or a few for each step.
+# fuzz_inputs TARGET: what libFuzzer has to know of the inputs: the words of those that are text or have some in them.
+# The others are what to do, a byte or a few for each step.
 fuzz_inputs() {
 	case $1 in
 	parse | check | compare | baseline | stream) printf '%s\n' "-max_len=2200" "-dict=$FUZZ/dictionary" ;;
@@ -36,7 +36,7 @@ fuzz_inputs() {
 	esac
 }
 
-# fuzz_runs TARGET: how many inputs it tries in about five seconds, on the slowest machine that anyone has.
+# fuzz_runs TARGET: how many inputs the stage has it try. A machine with nothing else to do takes some seconds.
 fuzz_runs() {
 	case $1 in
 	parse | baseline) echo 1000000 ;;

@@ -11,7 +11,6 @@ mod configuration;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../host/tests/support/reference.rs"]
 mod reference;
-#[allow(dead_code, unreachable_pub)]
 #[path = "../../host/tests/stream_support/mod.rs"]
 mod stream_support;
 #[allow(dead_code)]

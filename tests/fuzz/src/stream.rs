@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Any bytes that arrive as a stream. The input begins with where they arrive and how they are cut; if it says so, they get
-//! an end with the right checksum, so that the search does not stop at that, and one byte more.
+//! Any bytes that arrive as a stream. The input begins with where they arrive and how they are cut; if it says so, they
+//! get an end with the right checksum, so that the search does not stop at that, and one byte more.
 
 #![no_main]
 
 mod arrival;
-#[allow(dead_code, unreachable_pub)]
 #[path = "../../host/tests/stream_support/mod.rs"]
 mod stream_support;
 
