@@ -149,8 +149,8 @@ fn chosen(args: &RunArgs) -> Vec<(String, &'static Case)> {
         .filter(|(name, case)| {
             name.contains(&args.filter)
                 && (args.only.is_empty() || args.only.contains(name))
-                && !(args.safe && case.perilous)
-                && !(args.perilous && !case.perilous)
+                && (!args.safe || !case.perilous)
+                && (!args.perilous || case.perilous)
         })
         .collect()
 }

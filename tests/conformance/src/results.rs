@@ -311,3 +311,72 @@ pub fn check(page: &str, column: &Column) -> bool {
     );
     enough && agree
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const REPORT: &str = "KTAP version 1\n1..3\n# device some-1\n# kernel 7.3.4\n\
+        ok 1 config.is_256_bytes_long\n\
+        # first\n# second\nnot ok 2 config.sizes_its_bars\n\
+        ok 3 uart.keeps_its_ports_apart # SKIP there is no type with 2 ports\n\
+        # 3 cases, 1 failed\n";
+
+    #[test]
+    fn reads_what_a_report_says_of_each_case() {
+        let column = Column::parse("some", REPORT);
+        assert_eq!(column.kernels, ["7.3.4"]);
+        assert_eq!(column.len(), 3);
+        assert_eq!(column.verdict("config.is_256_bytes_long"), Verdict::Kept);
+        let broken = Verdict::Broken("first; second".to_owned());
+        assert_eq!(column.verdict("config.sizes_its_bars"), broken);
+        let skipped = Verdict::Skipped("there is no type with 2 ports".to_owned());
+        assert_eq!(column.verdict("uart.keeps_its_ports_apart"), skipped);
+        assert_eq!(column.counts("config.")[..2], [1, 1]);
+    }
+
+    #[test]
+    fn takes_the_last_word_on_a_case_that_is_told_twice() {
+        let text = format!("{REPORT}\n# kernel: BUG\nnot ok 1 config.is_256_bytes_long\n");
+        let column = Column::parse("some", &text);
+        let verdict = column.verdict("config.is_256_bytes_long");
+        assert_eq!(verdict, Verdict::Broken("kernel: BUG".to_owned()));
+    }
+
+    #[test]
+    fn reads_back_what_it_wrote_on_a_page() {
+        let columns = [Column::parse("other", ""), Column::parse("some", REPORT)];
+        let text = page(&columns, "2026-01-01", "no kernel");
+        let (signs, kernels) = said_by(&text, "some");
+        assert_eq!(kernels, ["7.3.4"]);
+        assert_eq!(signs.len(), all().count());
+        assert_eq!(signs["config.is_256_bytes_long"], "✓");
+        assert_eq!(signs["config.sizes_its_bars"], "✗");
+        assert_eq!(signs["uart.keeps_its_ports_apart"], "–");
+        assert!(check(&text, &columns[1]));
+        let (signs, _) = said_by(&text, "other");
+        assert_eq!(signs["config.is_256_bytes_long"], "–");
+    }
+
+    #[test]
+    fn disagrees_with_a_page_of_another_outcome() {
+        let text = page(&[Column::parse("some", REPORT)], "", "");
+        let other = REPORT.replace("not ok 2", "ok 2");
+        assert!(!check(&text, &Column::parse("some", &other)));
+        let elsewhere = other.replace("7.3.4", "7.4.0");
+        assert!(check(&text, &Column::parse("some", &elsewhere)));
+        assert!(!check(&text, &Column::parse("some", "")));
+    }
+
+    #[test]
+    fn each_case_has_a_name_of_its_own_and_a_promise_in_a_sentence() {
+        let mut names = HashSet::new();
+        for (name, case) in all() {
+            assert!(names.insert(name.clone()), "{name}");
+            let sentence = case.promise.ends_with('.') && !case.promise.contains('|');
+            assert!(sentence, "{name}");
+        }
+    }
+}
