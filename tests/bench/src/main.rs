@@ -12,6 +12,8 @@ mod interrupts;
 mod ioctls;
 mod lifecycle;
 mod measure;
+mod page;
+mod plot;
 mod registers;
 mod results;
 mod scale;
@@ -22,7 +24,7 @@ mod v2;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -31,7 +33,7 @@ use vfio_client::device::{open_rw, requests};
 
 use crate::cards::{Card, Driver};
 use crate::measure::{Bench, Operation};
-use crate::results::{Goal, Results};
+use crate::results::{Goal, Made, Memory, Results, Row};
 
 /// Counts what the operations of mediated serial cards cost.
 #[derive(Parser)]
@@ -76,8 +78,31 @@ enum Command {
         /// On which of them
         side: Side,
     },
+    /// Print how many bytes each device takes, as JSON; exact in a kernel started with slab_debug=F
+    Memory {
+        #[command(flatten)]
+        world: WorldOptions,
+        /// At which numbers of devices
+        #[arg(value_delimiter = ',')]
+        numbers: Vec<usize>,
+    },
+    /// Add to results that come on standard input what was found elsewhere, and print them
+    Merge {
+        /// What `memory` printed
+        #[arg(long)]
+        memory: Option<PathBuf>,
+        /// What was measured with QEMU: a name, ours, the peer's; repeatable
+        #[arg(long, num_args = 3, value_name = "FIGURE")]
+        qemu: Vec<String>,
+        #[command(flatten)]
+        made: Made,
+    },
     /// Print the table of results that come on standard input
     Table,
+    /// Print the page of Documentation of results that come on standard input
+    Page,
+    /// Print the picture of results that come on standard input, as SVG
+    Plot,
 }
 
 #[derive(Args)]
@@ -88,6 +113,12 @@ struct WorldOptions {
     /// The parent and the type of the peer's
     #[arg(long, default_value = "mtty/mtty-2")]
     peer: String,
+    /// Our type of which there are many
+    #[arg(long, default_value = "migdev/migdev-serial1")]
+    many_ours: String,
+    /// The peer's
+    #[arg(long, default_value = "mtty/mtty-1")]
+    many_peer: String,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -189,6 +220,30 @@ fn repeat(world: &World, what: &str, side: Side) -> Result<(), String> {
         .map_err(|errno| format!("{what}: {errno}"))
 }
 
+/// The results on standard input.
+fn results() -> Result<Results, String> {
+    serde_json::from_reader(std::io::stdin().lock()).map_err(|error| error.to_string())
+}
+
+fn print_json(what: &impl serde::Serialize) -> Result<(), String> {
+    let json = serde_json::to_string_pretty(what).map_err(|error| error.to_string())?;
+    println!("{json}");
+    Ok(())
+}
+
+/// A row by its name, ours and the peer's.
+fn qemu_row(figures: &[String]) -> Row {
+    let number = |at: usize| figures.get(at).and_then(|figure| figure.parse().ok());
+    Row {
+        what: figures.first().cloned().unwrap_or_default(),
+        ours: number(1),
+        peer: number(2),
+        limit: None,
+        limit_is: None,
+        goal: Goal::None,
+    }
+}
+
 fn run(options: Options) -> Result<(), String> {
     let open = |world: &WorldOptions| World::new(world).map_err(|errno| format!("set-up: {errno}"));
     match options.command {
@@ -209,11 +264,10 @@ fn run(options: Options) -> Result<(), String> {
                     .map_err(|errno| format!("scaling of {name}: {errno}")),
             };
             // First: what the rows leave behind is given back late.
-            let (ours, peer) = (scaled(&world.ours)?, scaled(&world.peer)?);
+            let (ours, peer) = (scaled(&world.many_ours)?, scaled(&world.many_peer)?);
             let mut results = measure(&open(&world)?, rounds, batch, &filter, &unit)?;
             (results.ours, results.peer) = (ours, peer);
-            let json = serde_json::to_string_pretty(&results);
-            println!("{}", json.map_err(|error| error.to_string())?);
+            print_json(&results)?;
         }
         Command::List { world } => {
             for bench in open(&world)?.benches().map_err(|errno| errno.to_string())? {
@@ -221,10 +275,33 @@ fn run(options: Options) -> Result<(), String> {
             }
         }
         Command::Repeat { world, what, side } => repeat(&open(&world)?, &what, side)?,
-        Command::Table => {
-            let results = serde_json::from_reader(std::io::stdin().lock());
-            let results: Results = results.map_err(|error| error.to_string())?;
-            print!("{}", table::table(&results));
+        Command::Memory { world, numbers } => {
+            let of = |name: &str| {
+                cards::find(name)
+                    .and_then(|kind| scale::memory(&kind, &numbers))
+                    .map_err(|errno| format!("memory of {name}: {errno}"))
+            };
+            print_json(&Memory {
+                ours: of(&world.many_ours)?,
+                peer: of(&world.many_peer)?,
+            })?;
+        }
+        Command::Merge { memory, qemu, made } => {
+            let mut results = results()?;
+            results.made = made;
+            if let Some(path) = memory {
+                let file = File::open(path).map_err(|error| error.to_string())?;
+                results.memory =
+                    serde_json::from_reader(file).map_err(|error| error.to_string())?;
+            }
+            results.qemu = qemu.chunks_exact(3).map(qemu_row).collect();
+            print_json(&results)?;
+        }
+        Command::Table => print!("{}", table::table(&results()?)),
+        Command::Page => print!("{}", page::page(&results()?)),
+        Command::Plot => {
+            let picture = plot::plot(&results()?).map_err(|error| error.to_string())?;
+            print!("{picture}");
         }
     }
     Ok(())

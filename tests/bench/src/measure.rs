@@ -141,7 +141,6 @@ impl<'a> Bench<'a> {
         let [ours, peer, floor] = samples.map(median);
         Ok(Row {
             what: self.what,
-            unit: String::new(),
             ours,
             peer,
             limit: floor,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What was measured, as it is kept: `Documentation/benchmarks.json` has this form.
 
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
 /// What is wanted of a figure.
@@ -22,8 +23,6 @@ pub enum Goal {
 pub struct Row {
     /// What was done.
     pub what: String,
-    /// What the figures are.
-    pub unit: String,
     /// Ours.
     pub ours: Option<f64>,
     /// The peer's; none where the peer cannot do it.
@@ -71,8 +70,6 @@ pub struct Scale {
     pub attribute: Option<f64>,
     /// To save the last one by protocol v2.
     pub save: f64,
-    /// Bytes of the kernel's memory that one more takes.
-    pub bytes: f64,
 }
 
 /// All of a run.
@@ -90,21 +87,53 @@ pub struct Results {
     pub ours: Vec<Scale>,
     /// The peer's.
     pub peer: Vec<Scale>,
+    /// The memory of each device.
+    #[serde(default)]
+    pub memory: Memory,
+    /// What QEMU says of moving a machine with such a card, in an emulated machine with an ordinary clock.
+    #[serde(default)]
+    pub qemu: Vec<Row>,
+}
+
+/// How many bytes one device takes, at so many devices.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Memory {
+    /// Ours.
+    pub ours: Vec<(usize, f64)>,
+    /// The peer's.
+    pub peer: Vec<(usize, f64)>,
+}
+
+/// The largest of the figures from ten devices on by the smallest; none where there are not two.
+pub fn flatness(figures: impl Iterator<Item = (usize, f64)>) -> Option<f64> {
+    let many: Vec<f64> = figures
+        .filter(|(devices, _)| *devices >= 10)
+        .map(|(_, figure)| figure)
+        .collect();
+    let largest = many.iter().copied().reduce(f64::max)?;
+    let smallest = many.iter().copied().reduce(f64::min)?;
+    (many.len() > 1).then_some(largest / smallest)
 }
 
 /// What a figure is worth nothing without.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Made {
     /// The day, as `2026-01-31`.
+    #[arg(long, default_value = "")]
     pub date: String,
     /// The kernel's release.
+    #[arg(long, default_value = "")]
     pub kernel: String,
     /// What the kernel was compiled with that figures depend on.
+    #[arg(long, default_value = "")]
     pub configuration: String,
     /// The commit of this project.
+    #[arg(long, default_value = "")]
     pub commit: String,
     /// The compiler of the module.
+    #[arg(long, default_value = "")]
     pub rustc: String,
     /// The emulator.
+    #[arg(long, default_value = "")]
     pub emulator: String,
 }

@@ -12,7 +12,7 @@ use vfio_client::sysfs::{errno_of, Mdev, MdevType};
 
 use crate::attributes::read_anew;
 use crate::lifecycle;
-use crate::measure::{median, median_of, Operation};
+use crate::measure::{median_of, Operation};
 use crate::results::Scale;
 use crate::v2::{self, BUFFER};
 
@@ -37,7 +37,6 @@ pub fn measure(
         let last = devices.last().ok_or(Errno::EINVAL)?;
         let mut scale = Scale {
             devices: number,
-            bytes: bytes(kind, (most - number).min(MORE))?,
             create: median_of(&mut lifecycle::create(kind.path())?, rounds, clock)?,
             remove: median_of(&mut lifecycle::remove(kind.path())?, rounds, clock)?,
             ..Scale::default()
@@ -61,22 +60,29 @@ fn instances(kind: &MdevType) -> Result<usize, Errno> {
     text.trim().parse().map_err(|_| Errno::EPROTO)
 }
 
-/// How many devices more tell what one takes, where there can be as many.
-const MORE: usize = 10;
-
-/// What one device more takes of the kernel's memory, in bytes, by that many more: all of it is in objects of which the
-/// kernel keeps the number. The median of some rounds, as the kernel hides a few free objects of each kind.
-fn bytes(kind: &MdevType, more: usize) -> Result<f64, Errno> {
-    let round = |_| {
-        let before = settled()?;
-        let devices = (0..more).map(|_| Mdev::create(kind));
-        let devices = devices.collect::<Result<Vec<_>, _>>()?;
-        let after = settled()?;
-        drop(devices);
-        Ok((after as f64 - before as f64) / more as f64)
-    };
-    let samples = (0..6).map(round).skip(1).collect::<Result<Vec<_>, Errno>>();
-    median(samples?).ok_or(Errno::EINVAL)
+/// What one device takes of the kernel's memory in bytes, at each of these numbers of devices: all of it is in objects of
+/// which the kernel keeps the number.
+///
+/// That number is exact in a kernel that was started with `slab_debug=F`. Otherwise free objects that the kernel keeps at
+/// hand count as used.
+///
+/// # Errors
+///
+/// What any of the operations answers.
+pub fn memory(kind: &MdevType, numbers: &[usize]) -> Result<Vec<(usize, f64)>, Errno> {
+    let most = instances(kind)?;
+    drop(Mdev::create(kind)?); // what the first one needs that the others share stays
+    let none = settled()? as f64;
+    let mut devices = Vec::new();
+    let numbers = numbers.iter().filter(|number| **number < most);
+    numbers
+        .map(|&number| {
+            while devices.len() < number {
+                devices.push(Mdev::create(kind)?);
+            }
+            Ok((number, (settled()? as f64 - none) / number as f64))
+        })
+        .collect()
 }
 
 /// The bytes of all objects, after what is only kept to be faster was given back, and what is freed late was freed.
