@@ -62,9 +62,9 @@ soon() {
 	"$@"
 }
 
-# times NUMBER: how often a script repeats what it repeats: so often, or as often as ROUNDS says where that is set, on a kernel
+# times NUMBER: how often a script repeats what it repeats: so often, or as often as REPEAT says where that is set, on a kernel
 # on which each round takes seconds.
-times() { echo "${ROUNDS:-$1}"; }
+times() { echo "${REPEAT:-$1}"; }
 
 # plan: the last line of the report; succeeds when nothing failed.
 plan() {
