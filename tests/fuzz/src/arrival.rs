@@ -97,6 +97,7 @@ impl Arrival {
             Plain::read(bytes);
             assert_eq!(card.ports(), self.ports);
             assert_eq!(card.abi(), self.abi);
+            self.assert_exact(bytes);
             assert_stays(card);
             assert_reachable(card);
             if bytes[8] == 1 {
@@ -106,6 +107,15 @@ impl Arrival {
             }
         }
         outcome
+    }
+
+    /// Neither less than a stream nor more is one, nor is it with a bit wrong, wherever that is.
+    fn assert_exact(&self, bytes: &[u8]) {
+        assert_eq!(self.load([&bytes[..bytes.len() - 1]]), Outcome::Unfinished);
+        assert!(self.load([bytes, &[self.cuts]]).is_refused());
+        let mut spoilt = bytes.to_vec();
+        spoilt[usize::from(self.cuts) * 7 % bytes.len()] ^= 1 << (self.cuts % 8);
+        assert!(!matches!(self.load([&spoilt[..]]), Outcome::Loaded(_)));
     }
 
     /// Loads the stream as the driver does, by `deliver`, which gets the machine, the card and a piece.
