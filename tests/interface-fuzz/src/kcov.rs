@@ -34,12 +34,25 @@ impl Kcov {
     /// `ENOENT` for a kernel without KCOV; what the calls answer.
     pub fn new() -> Result<Self, Errno> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).open("/sys/kernel/debug/kcov").map_err(errno_of)?;
+        let file = options
+            .read(true)
+            .write(true)
+            .open("/sys/kernel/debug/kcov")
+            .map_err(errno_of)?;
         // SAFETY: the argument is a number.
         Errno::result(unsafe { libc::ioctl(file.as_raw_fd(), INIT_TRACE, WORDS) })?;
         let (rights, fd) = (libc::PROT_READ | libc::PROT_WRITE, file.as_raw_fd());
         // SAFETY: a new mapping at an address of the kernel's choice replaces nothing.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), WORDS * 8, rights, libc::MAP_SHARED, fd, 0) };
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                WORDS * 8,
+                rights,
+                libc::MAP_SHARED,
+                fd,
+                0,
+            )
+        };
         if start == libc::MAP_FAILED {
             return Err(Errno::last());
         }

@@ -67,13 +67,27 @@ struct Run {
     symbols: Result<Symbols, String>,
 }
 
+/// A result of a search, given also how many addresses the seeds have reached.
+type Holds = fn(&Run, usize) -> Outcome;
+
 /// What a search promises, by name.
-const RESULTS: [(&str, fn(&Run, usize) -> Outcome); 6] = [
-    ("no_program_makes_the_kernel_complain", |run, _| kept(run, Promise::Quiet)),
-    ("each_errno_is_a_documented_one", |run, _| kept(run, Promise::Errnos)),
-    ("the_next_user_finds_a_device_as_new", |run, _| kept(run, Promise::AsNew)),
-    ("no_program_leaves_a_descriptor_open", |run, _| kept(run, Promise::Descriptors)),
-    ("every_entry_of_the_interface_is_reached", every_entry_is_reached),
+const RESULTS: [(&str, Holds); 6] = [
+    ("no_program_makes_the_kernel_complain", |run, _| {
+        kept(run, Promise::Quiet)
+    }),
+    ("each_errno_is_a_documented_one", |run, _| {
+        kept(run, Promise::Errnos)
+    }),
+    ("the_next_user_finds_a_device_as_new", |run, _| {
+        kept(run, Promise::AsNew)
+    }),
+    ("no_program_leaves_a_descriptor_open", |run, _| {
+        kept(run, Promise::Descriptors)
+    }),
+    (
+        "every_entry_of_the_interface_is_reached",
+        every_entry_is_reached,
+    ),
     ("more_is_reached_than_by_the_seeds", more_is_reached),
 ];
 
@@ -88,11 +102,19 @@ fn main() -> ExitCode {
     };
     let is_replay = !cli.replay.is_empty();
     let asked = |name: &str| name.contains(&cli.filter);
-    let programs: Vec<_> = programs.into_iter().filter(|(name, _)| asked(name)).collect();
-    let results: Vec<_> = RESULTS.iter().filter(|(name, _)| !is_replay && asked(name)).collect();
+    let programs: Vec<_> = programs
+        .into_iter()
+        .filter(|(name, _)| asked(name))
+        .collect();
+    let results: Vec<_> = RESULTS
+        .iter()
+        .filter(|(name, _)| !is_replay && asked(name))
+        .collect();
     if cli.list {
         let names = programs.iter().map(|(name, _)| name.as_str());
-        names.chain(results.iter().map(|(name, _)| *name)).for_each(|name| println!("{name}"));
+        names
+            .chain(results.iter().map(|(name, _)| *name))
+            .for_each(|name| println!("{name}"));
         return ExitCode::SUCCESS;
     }
 
@@ -108,7 +130,14 @@ fn main() -> ExitCode {
     for (name, program) in &programs {
         report.run(name, || {
             let count = run.fuzzer.run(program);
-            let findings: Vec<_> = run.fuzzer.findings.iter().rev().take(count).map(|finding| &finding.text).collect();
+            let findings: Vec<_> = run
+                .fuzzer
+                .findings
+                .iter()
+                .rev()
+                .take(count)
+                .map(|finding| &finding.text)
+                .collect();
             check!(count == 0, "{findings:?}");
             Ok(())
         });
@@ -117,8 +146,12 @@ fn main() -> ExitCode {
         let by_seeds = run.fuzzer.reached.len();
         run.fuzzer.findings.clear();
         let default = if cli.time.is_none() { Some(2000) } else { None };
-        run.fuzzer.search(cli.time.map(Duration::from_secs), cli.programs.or(default));
-        run.fuzzer.table().iter().for_each(|line| println!("# {line}"));
+        run.fuzzer
+            .search(cli.time.map(Duration::from_secs), cli.programs.or(default));
+        run.fuzzer
+            .table()
+            .iter()
+            .for_each(|line| println!("# {line}"));
         for (name, holds) in results {
             report.run(name, || holds(&run, by_seeds));
         }
@@ -135,11 +168,17 @@ fn main() -> ExitCode {
 fn programs(files: &[PathBuf]) -> Result<Vec<(String, Program)>, String> {
     if files.is_empty() {
         let seeds = seeds::all()?;
-        return Ok(seeds.into_iter().map(|(name, program)| (name.to_owned(), program)).collect());
+        return Ok(seeds
+            .into_iter()
+            .map(|(name, program)| (name.to_owned(), program))
+            .collect());
     }
     let read = |file: &PathBuf| {
-        let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let program = text.parse().map_err(|wrong| format!("{}: {wrong}", file.display()))?;
+        let text =
+            fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let program = text
+            .parse()
+            .map_err(|wrong| format!("{}: {wrong}", file.display()))?;
         Ok((file.display().to_string(), program))
     };
     files.iter().map(read).collect()
@@ -165,8 +204,14 @@ impl Run {
 
 /// Whether a promise was kept by all programs of the search.
 fn kept(run: &Run, promise: Promise) -> Outcome {
-    let broken = run.fuzzer.findings.iter().filter(|finding| finding.promise == promise);
-    let broken: Vec<_> = broken.map(|finding| format!("{}\n{}", finding.text, finding.program)).collect();
+    let broken = run
+        .fuzzer
+        .findings
+        .iter()
+        .filter(|finding| finding.promise == promise);
+    let broken: Vec<_> = broken
+        .map(|finding| format!("{}\n{}", finding.text, finding.program))
+        .collect();
     check!(broken.is_empty(), "{}", broken.join("\n"));
     Ok(())
 }
@@ -190,6 +235,9 @@ fn more_is_reached(run: &Run, by_seeds: usize) -> Outcome {
     }
     let now = run.fuzzer.reached.len();
     println!("# {now} addresses of the module reached, {by_seeds} by the seeds");
-    check!(now > by_seeds && by_seeds > 0, "{now} addresses, {by_seeds} by the seeds");
+    check!(
+        now > by_seeds && by_seeds > 0,
+        "{now} addresses, {by_seeds} by the seeds"
+    );
     Ok(())
 }

@@ -45,6 +45,9 @@ pub fn all() -> Result<Vec<(&'static str, Program)>, String> {
 mod tests {
     #[test]
     fn each_can_be_read() {
-        assert_eq!(super::all().map(|programs| programs.len()), Ok(super::PROGRAMS.len()));
+        assert_eq!(
+            super::all().map(|programs| programs.len()),
+            Ok(super::PROGRAMS.len())
+        );
     }
 }

@@ -51,7 +51,8 @@ impl Symbols {
     ///
     /// Why there is none.
     pub fn read() -> Result<Self, String> {
-        let list = fs::read_to_string("/proc/kallsyms").map_err(|error| format!("/proc/kallsyms: {error}"))?;
+        let list = fs::read_to_string("/proc/kallsyms")
+            .map_err(|error| format!("/proc/kallsyms: {error}"))?;
         Symbols::parse(&list)
     }
 
@@ -59,7 +60,9 @@ impl Symbols {
         let mut functions: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for line in list.lines().filter(|line| line.ends_with(MODULE)) {
             let mut words = line.split_whitespace();
-            let (Some(at), Some("t" | "T"), Some(name)) = (words.next(), words.next(), words.next()) else {
+            let (Some(at), Some("t" | "T"), Some(name)) =
+                (words.next(), words.next(), words.next())
+            else {
                 continue;
             };
             let at = u64::from_str_radix(at, 16).map_err(|_| format!("not a symbol: {line}"))?;
@@ -87,8 +90,12 @@ impl Symbols {
         let is = |name: &str, (path, function): (&str, &str)| {
             name.starts_with("_RNvM") && name.contains(path) && name.contains(function)
         };
-        let missing = ENTRIES.into_iter().filter(|entry| !entered.iter().any(|name| is(name, *entry)));
-        missing.map(|(path, function)| format!("{path} {function}")).collect()
+        let missing = ENTRIES
+            .into_iter()
+            .filter(|entry| !entered.iter().any(|name| is(name, *entry)));
+        missing
+            .map(|(path, function)| format!("{path} {function}"))
+            .collect()
     }
 }
 

@@ -71,9 +71,10 @@ pub fn read(world: &mut World, arguments: &[u64]) -> Answer {
     };
     let file = fs::File::open(path(world.slot(device), attribute)?);
     let place = world.arena.place(memory::GOOD);
-    // SAFETY: the memory is as long as is asked for at most, and nothing else refers to it.
+    let length = (length as usize).min(4096);
     let read = |file: fs::File| {
-        answer(unsafe { libc::read(file.as_raw_fd(), place, (length as usize).min(4096)) })
+        // SAFETY: the memory is longer than that, and nothing else refers to it.
+        answer(unsafe { libc::read(file.as_raw_fd(), place, length) })
     };
     Some(file.map_err(errno_of).and_then(read))
 }
