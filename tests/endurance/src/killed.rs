@@ -118,6 +118,8 @@ fn as_new(name: &str, access: Access) -> Outcome {
     device.reset()?;
     let fresh = guest::examine(&device, ports)?;
     guest::same(&seen, &fresh, "after a killed user and after a reset")?;
+    // The examination leaves the ports asking for interrupts.
+    device.reset()?;
     let signal = Signal::new()?;
     let trigger = vfio_bindings::bindings::vfio::VFIO_IRQ_SET_ACTION_TRIGGER;
     device.irq_fd(trigger, 0, signal.fd())?;

@@ -165,7 +165,7 @@ fn move_parents(
     };
     while !is_over.load(SeqCst) {
         // The others are to do some things in between, however slow the machine is.
-        let next = board.moments() + rng.random_range(200..1500);
+        let next = board.moments() + rng.random_range(100..600);
         while !is_over.load(SeqCst) && board.moments() < next {
             std::thread::sleep(Duration::from_millis(1));
         }

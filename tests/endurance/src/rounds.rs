@@ -58,19 +58,24 @@ pub fn creating_and_removing(world: &World) -> Outcome {
     let late = place::releases_late();
     stays_flat(world.amount(10_000, 100), LITTLE, |rounds| {
         let next = Mutex::new(rounds);
-        let work = || loop {
+        let (next, places) = (&next, &places);
+        let work = move |thread: u64| loop {
             let number = next.lock().ok().and_then(|mut rounds| rounds.next());
             let Some(number) = number else {
                 return Ok::<_, Errno>(());
             };
             // Where objects are released late a UUID stays taken that long; otherwise the same ones do.
-            let uuid = uuid(if late { number } else { number % 8 });
+            let uuid = uuid(if late {
+                number
+            } else {
+                8 * thread + number % 8
+            });
             let parent = number as usize % places.parents.len();
             places.create(parent, number as usize % TYPES.len(), &uuid)?;
             place::remove(&uuid)?;
         };
         std::thread::scope(|scope| {
-            let threads = [0; 2].map(|_| scope.spawn(work));
+            let threads = [0, 1].map(|thread| scope.spawn(move || work(thread)));
             for thread in threads {
                 thread.join().unwrap_or(Err(Errno::EIO))?;
             }
