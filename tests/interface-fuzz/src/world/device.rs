@@ -67,14 +67,14 @@ pub fn create(world: &mut World, arguments: &[u64]) -> Answer {
     }))
 }
 
-/// Removes a device. As that takes until it is closed, it goes on in the background.
+/// Removes a device. As that takes until nobody has it open or mapped, it then goes on in the background.
 pub fn remove(world: &mut World, arguments: &[u64]) -> Answer {
     let number = arguments[0] as usize % DEVICES;
-    if world.slots[number].device.is_none() {
-        let mdev = world.slot(arguments[0]).mdev.take()?;
+    let is_mapped = world.mappings.iter().any(Option::is_some);
+    let mdev = world.slots[number].mdev.take()?;
+    if world.slots[number].device.is_none() && !is_mapped {
         return Some(mdev.remove().map(|()| 0));
     }
-    let mdev = world.slot(arguments[0]).mdev.take()?;
     let mut kcov = world.kcov_of_removals.take();
     let (sender, receiver) = mpsc::channel();
     world.slots[number].removal = Some(std::thread::spawn(move || {
