@@ -210,11 +210,16 @@ impl Registry {
                 vec![(state.at(id, Coming(parent)), 1)]
             }
             (Ok(_), 1) => ends(up != Parent::Down, || state.at(id, Present(parent))),
+            // The limit was reached, and later the UUID is free again.
             (Err(EUSERS), 1) => {
                 // Without this one.
                 let others = state.instances().1 - 1;
-                ends(others >= self.limit, || state.at(id, Absent))
+                match others >= self.limit {
+                    true => vec![(state.clone(), 2)],
+                    false => vec![],
+                }
             }
+            (Err(EUSERS), 2) => ends(true, || state.at(id, Absent)),
             (Err(ENODEV), 1) => ends(true, || state.at(id, Absent)),
             _ => vec![],
         }
@@ -454,6 +459,16 @@ mod tests {
         assert!(!accepts(&[full[0], (Create(2, 2), Err(EUSERS))]));
         let after = [(Remove(0), OK), (Create(2, 2), Err(EUSERS))];
         assert!(!accepts(&[full[0], full[1], after[0], after[1]]));
+        // One that was refused keeps its UUID until it returns, and others may go meanwhile.
+        assert!(holds(&[
+            at(1, 2, Create(0, 0), OK),
+            at(3, 4, Create(1, 1), OK),
+            at(5, 14, Create(2, 2), Err(EUSERS)),
+            at(6, 7, Create(2, 0), Err(EEXIST)),
+            at(8, 9, Remove(0), OK),
+            at(10, 11, Available(0), Ok(1)),
+            at(12, 13, Create(2, 0), Err(EEXIST)),
+        ]));
         // While the other one goes, it still counts.
         assert!(holds(&[
             at(1, 2, Create(0, 0), OK),
