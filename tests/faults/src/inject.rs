@@ -115,14 +115,17 @@ impl Injector {
     }
 
     /// Says from where on the stack faults come from now on: only from below the function `within`, if there is one, and not from
-    /// below the function `without`. Both are the kernel's own.
+    /// below the function `without`. Both are the kernel's own. There can only be one of the latter; if there is none, it is the
+    /// one that notes allocations for kmemleak.
     ///
     /// # Errors
     ///
     /// `ENOENT` where the kernel cannot look at the stack (`CONFIG_FAULT_INJECTION_STACKTRACE_FILTER`), or has no such function.
     pub fn filter(&self, within: Option<&str>, without: Option<&str>) -> Result<(), Errno> {
         let within = within.map(function).transpose()?.unwrap_or(0..u64::MAX);
-        let without = without.map(function).transpose()?.unwrap_or(0..0);
+        // What the kernel notes of an allocation to find leaks is no part of a call, and has a reserve where there is no memory.
+        let notes = || function("__alloc_object").unwrap_or(0..0);
+        let without = without.map_or_else(|| Ok(notes()), function)?;
         for (_, kind) in KINDS {
             let folder = Path::new(DEBUGFS).join(kind);
             for (name, value) in [
@@ -169,6 +172,22 @@ impl Injector {
         // One of them has counted, or the kernel is not what this was made for.
         let ((kind, _), _) = kind.ok_or(Errno::EPROTO)?;
         Ok((result, Some(*kind)))
+    }
+
+    /// How many fallible calls there are in `call`, of which none fails.
+    ///
+    /// # Errors
+    ///
+    /// What `fail-nth` answers.
+    pub fn count<R>(&self, call: impl FnOnce() -> R) -> Result<(R, u32), Errno> {
+        let mut left = [0xff_u8; 16];
+        pwrite(&self.nth, TIMES.to_string().as_bytes(), 0)?;
+        let result = call();
+        let count = pread(&self.nth, &mut left, 0);
+        let _ = pwrite(&self.nth, b"0", 0);
+        let text = std::str::from_utf8(&left[..count?]).map_err(|_| Errno::EPROTO)?;
+        let left: u32 = text.trim().parse().map_err(|_| Errno::EPROTO)?;
+        Ok((result, TIMES - left))
     }
 
     fn counts(&self) -> Result<[u32; 3], Errno> {

@@ -109,7 +109,8 @@ fn world(cli: &Cli, injector: Injector) -> Result<World, String> {
 }
 
 fn run(cli: &Cli, world: &World, selected: &[(String, &'static Case)]) -> bool {
-    let mut report = Report::start_with_limit(selected.len(), CASE_LIMIT);
+    let mut report = Report::start_with_limit(selected.len() + 1, CASE_LIMIT);
+    let looks = cases::leaks::forget();
     let mut all = Tally::default();
     for (name, case) in selected {
         let start = Instant::now();
@@ -133,6 +134,9 @@ fn run(cli: &Cli, world: &World, selected: &[(String, &'static Case)]) -> bool {
             println!("# {:.1} s", start.elapsed().as_secs_f64());
         }
     }
+    report.run("leaks.nothing_is_left_behind", || {
+        cases::leaks::nothing_leaked(looks)
+    });
     println!("# in all {all}");
     report.finish()
 }

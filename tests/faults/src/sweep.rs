@@ -102,6 +102,8 @@ pub struct Part {
     pub within: Option<&'static str>,
     /// Not from there.
     pub without: Option<&'static str>,
+    /// At most so many faults in each pass, evenly spread, and each once.
+    pub most: Option<u32>,
 }
 
 /// Makes the sweeps.
@@ -155,26 +157,37 @@ impl Faults {
         mut act: impl FnMut(&mut S) -> Result<R, Errno>,
         mut judge: impl FnMut(S, Came<R>) -> Outcome,
     ) -> Outcome {
+        // A kernel without the filter makes more faults of what has none.
         let is_whole = part.within.is_none() && part.without.is_none();
-        if !is_whole && self.injector.filter(part.within, part.without).is_err() {
+        if self.injector.filter(part.within, part.without).is_err() && !is_whole {
             skip!("the kernel has no CONFIG_FAULT_INJECTION_STACKTRACE_FILTER");
         }
-        let outcome = self.passes(&mut prepare, &mut act, &mut judge);
-        if !is_whole {
-            self.injector.filter(None, None)?;
-        }
-        outcome
-    }
-
-    fn passes<S, R>(
-        &self,
-        prepare: &mut impl FnMut() -> Result<S, Miss>,
-        act: &mut impl FnMut(&mut S) -> Result<R, Errno>,
-        judge: &mut impl FnMut(S, Came<R>) -> Outcome,
-    ) -> Outcome {
         for (pass, tries) in PASSES {
             self.injector.choose(pass)?;
-            self.pass(pass, tries, prepare, act, judge)?;
+            let calls = match part.most {
+                None => None,
+                Some(_) => {
+                    let mut state = prepare()?;
+                    let (answer, calls) = self.injector.count(|| act(&mut state))?;
+                    judge(
+                        state,
+                        Came {
+                            answer,
+                            fault: None,
+                        },
+                    )?;
+                    Some(calls)
+                }
+            };
+            let step = match (calls, part.most) {
+                (Some(calls), Some(most)) => calls.div_ceil(most).max(1),
+                _ => 1,
+            };
+            if step > 1 {
+                self.note(format!("{pass:?}: one in {step} of {}", calls.unwrap_or(0)));
+            }
+            let tries = if part.most.is_some() { 1 } else { tries };
+            self.pass(pass, (step, tries), &mut prepare, &mut act, &mut judge)?;
         }
         Ok(())
     }
@@ -183,7 +196,7 @@ impl Faults {
     fn pass<S, R>(
         &self,
         pass: Pass,
-        tries: u32,
+        (step, tries): (u32, u32),
         prepare: &mut impl FnMut() -> Result<S, Miss>,
         act: &mut impl FnMut(&mut S) -> Result<R, Errno>,
         judge: &mut impl FnMut(S, Came<R>) -> Outcome,
@@ -217,7 +230,7 @@ impl Faults {
             }
             tried += 1;
             if tried == tries {
-                (nth, tried) = (nth + 1, 0);
+                (nth, tried) = (nth + step, 0);
             }
         }
         check!(nth < MOST, "pass {pass:?} has no end");

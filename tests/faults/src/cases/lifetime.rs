@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{makedev, mknod, Mode, SFlag};
 use nix::sys::uio::pwrite;
 
-use vfio_client::ktap::{check, Outcome};
+use vfio_client::ktap::{check, Miss, Outcome};
 use vfio_client::sysfs::{errno_of, Mdev};
 
 use super::{cases, World};
@@ -22,9 +22,10 @@ cases![
 
 /// All but what the kernel itself does not cope with: where the core of vfio cannot make the group of a device, it warns
 /// (`vfio_group_release()`) and does not give back the group of the IOMMU, for each driver that there is.
-pub const CREATE: Part = Part {
+const CREATE: Part = Part {
     within: None,
     without: Some("vfio_create_group"),
+    most: None,
 };
 
 fn creates_a_device_or_leaves_nothing(world: &World) -> Outcome {
@@ -44,10 +45,11 @@ fn creates_a_device_or_leaves_nothing(world: &World) -> Outcome {
                 return Ok(());
             }
             let mdev = Mdev::existing(&uuid)?;
-            make_nodes(&mdev)?;
+            let nodes = nodes(&mdev)?;
+            make_nodes(&nodes)?;
             world.opens_and_works(&mdev)?;
             vfio_client::sysfs::remove(mdev.path())?;
-            Ok(())
+            remove_nodes(&nodes)
         },
     )?;
     world.gave_back(before)
@@ -59,10 +61,11 @@ fn removes_a_device_or_leaves_it_whole(world: &World) -> Outcome {
         || {
             let mdev = world.create()?;
             let remove = write_only(&mdev.path().join("remove"))?;
-            Ok((mdev, remove))
+            let nodes = nodes(&mdev)?;
+            Ok((mdev, nodes, remove))
         },
-        |(_, remove)| pwrite(remove, b"1", 0),
-        |(mdev, _), came| {
+        |(_, _, remove)| pwrite(remove, b"1", 0),
+        |(mdev, nodes, _), came| {
             came.is_clean(&[])?;
             let path: PathBuf = mdev.path().into();
             if came.answer.is_err() {
@@ -74,15 +77,14 @@ fn removes_a_device_or_leaves_it_whole(world: &World) -> Outcome {
                 std::mem::forget(mdev);
             }
             check!(!path.exists(), "the device is still there");
-            Ok(())
+            remove_nodes(&nodes)
         },
     )?;
     world.gave_back(before)
 }
 
-/// Makes the files in /dev that lead to a device, where they are missing: devtmpfs could not make them, which the driver core does
-/// not tell anybody; udev would make them.
-fn make_nodes(mdev: &Mdev) -> Outcome {
+/// The files in /dev that lead to a device, each with where it is shown.
+fn nodes(mdev: &Mdev) -> Result<Vec<(PathBuf, PathBuf)>, Miss> {
     let group = std::fs::read_link(mdev.path().join("iommu_group"))?;
     let group = group.file_name().ok_or(Errno::ENODEV)?;
     let groups = Path::new("/sys/class/vfio").join(group);
@@ -92,6 +94,12 @@ fn make_nodes(mdev: &Mdev) -> Outcome {
         let node = Path::new("/dev/vfio/devices").join(entry.file_name());
         nodes.push((entry.path(), node));
     }
+    Ok(nodes)
+}
+
+/// Makes these files where they are missing: devtmpfs could not make them, which the driver core does not tell anybody; udev would
+/// make them.
+fn make_nodes(nodes: &[(PathBuf, PathBuf)]) -> Outcome {
     for (shown, node) in nodes {
         if node.exists() {
             continue;
@@ -102,7 +110,18 @@ fn make_nodes(mdev: &Mdev) -> Outcome {
             .split_once(':')
             .and_then(|(major, minor)| Some(makedev(major.parse().ok()?, minor.parse().ok()?)));
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        mknod(&node, SFlag::S_IFCHR, mode, number.ok_or(Errno::EPROTO)?)?;
+        mknod(node, SFlag::S_IFCHR, mode, number.ok_or(Errno::EPROTO)?)?;
+    }
+    Ok(())
+}
+
+/// Removes these files where they are left over: devtmpfs did not make them, or could not remove them, of which the driver core says
+/// nothing either.
+fn remove_nodes(nodes: &[(PathBuf, PathBuf)]) -> Outcome {
+    for (_, node) in nodes {
+        if node.exists() {
+            std::fs::remove_file(node)?;
+        }
     }
     Ok(())
 }

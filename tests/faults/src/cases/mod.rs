@@ -15,8 +15,10 @@ use vfio_client::sysfs::{Mdev, MdevType};
 use crate::sweep::Faults;
 
 mod accesses;
+mod cards;
 mod files;
 mod interrupts;
+pub mod leaks;
 mod lifetime;
 mod module;
 mod opening;
@@ -180,7 +182,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static Case)> {
     GROUPS.iter().flat_map(each)
 }
 
-const GROUPS: [(&str, &[Case]); 9] = [
+const GROUPS: [(&str, &[Case]); 10] = [
     ("lifetime", lifetime::CASES),
     ("opening", opening::CASES),
     ("queries", queries::CASES),
@@ -189,5 +191,6 @@ const GROUPS: [(&str, &[Case]); 9] = [
     ("transfer", transfer::CASES),
     ("region", region::CASES),
     ("files", files::CASES),
+    ("cards", cards::CASES),
     ("module", module::CASES),
 ];
