@@ -8,7 +8,11 @@ mod support;
 
 use support::{
     dangling,
-    read, //
+    read,
+    tests::{
+        has,
+        held_by, //
+    }, //
 };
 
 const DOCUMENT: &str = "Documentation/design.rst";
@@ -16,27 +20,6 @@ const DOCUMENT: &str = "Documentation/design.rst";
 /// The document, with each item of a list in one line.
 fn document() -> String {
     read(DOCUMENT).replace("\n  ", " ")
-}
-
-/// A test that holds a rule: its file and its name.
-fn held_by(line: &str) -> Option<(&str, &str)> {
-    line.strip_prefix("- ``")?
-        .strip_suffix("``")?
-        .split_once("``: ``")
-}
-
-/// Whether a file has a test of this name: a function, a scenario of Python or of a shell, or what a program prints.
-fn has(file: &str, name: &str) -> bool {
-    let text = read(file);
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let needle = match file.rsplit_once('.') {
-        Some((_, "rs")) if name.chars().all(is_word) => format!("fn {name}("),
-        Some((_, "py")) => format!("\ndef {name}("),
-        _ => format!("\"{name}\""),
-    };
-    // In vfio-client, a case is what is listed, not what is defined.
-    let lists = !file.contains("vfio-client") || text.contains(&format!("\n    {name},\n"));
-    text.contains(&needle) && lists
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The guides say what the code does, where that can be told without a kernel: their programs run, their tables are
 //! complete, and what they name is there. Their commands are typed by tests/guides/replay.
 
+#[allow(dead_code)]
 #[path = "documentation_support/mod.rs"]
 mod support;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the tests of the guides share: documents, and the paths in them.
+//! What the tests of the documents share: the documents, and the paths and the tests that they name.
+
+pub mod tests;
 
 use std::{
     fs,
