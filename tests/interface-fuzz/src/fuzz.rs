@@ -44,6 +44,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// After so many findings there is enough to look at.
 const ENOUGH: usize = 5;
 
+/// So many programs are run in any time, so that what is found does not depend on how busy a machine is.
+const LEAST: u64 = 100;
+
 /// A program in so many is followed by a test of moving a device.
 const SELF_CHECK: u64 = 200;
 
@@ -274,8 +277,9 @@ impl Fuzzer {
         let start = Instant::now();
         let (first, mut told) = (self.number, start);
         loop {
-            let is_over = time.is_some_and(|time| start.elapsed() >= time)
-                || programs.is_some_and(|programs| self.number - first >= programs);
+            let count = self.number - first;
+            let is_over = time.is_some_and(|time| start.elapsed() >= time && count >= LEAST)
+                || programs.is_some_and(|programs| count >= programs);
             // What a kernel says after its first complaint follows from that.
             let has_complained = self
                 .findings

@@ -40,7 +40,7 @@ struct Cli {
     /// How many programs are run; without this and --time, 2000.
     #[arg(long, value_name = "N")]
     programs: Option<u64>,
-    /// For how long programs are run.
+    /// For how long programs are run, but at least 100.
     #[arg(long, value_name = "SECONDS")]
     time: Option<u64>,
     /// Where the random numbers begin.

@@ -71,7 +71,12 @@ impl World {
         for slot in &mut self.slots {
             slot.refresh()?;
             if std::mem::take(&mut slot.was_open) {
-                wrong = wrong.and(slot.is_as_new(access));
+                if let Err(text) = slot.is_as_new(access) {
+                    wrong = wrong.and(Err(text));
+                    // What is wrong with it is not the next program's.
+                    slot.mdev = None;
+                    slot.refresh()?;
+                }
             }
         }
         wrong
