@@ -5,13 +5,13 @@ set -u
 # shellcheck source=ktap.sh
 . "$(dirname "$0")/ktap.sh"
 
-# addresses: the lines of the log since the mark that have what looks like an address of the kernel, hashed or not: twelve
+# addresses: the lines of the driver since the mark that have what looks like an address of the kernel, hashed or not: twelve
 # hexadecimal digits or more in a row. UUIDs, whose last part is as long, are taken away before.
 addresses() {
-	log_since | sed -E 's/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g' | grep -E '[0-9a-fA-F]{12}|\((ptrval|_+ptrval_+)\)'
+	log_since | sed -E 's/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g' | grep migdev | grep -E '[0-9a-fA-F]{12}|ptrval'
 }
 
-# none NAME: no such lines, and there are lines of the driver's at all.
+# none NAME TEXT: there is a line with this text, and none has an address.
 none() {
 	check "$1: the log tells" contains "$(log_since)" "$2"
 	equal "$1: without an address" "$(addresses)" ""
@@ -31,7 +31,7 @@ equal "and a UUID is none" "$(addresses)" ""
 log_mark
 reload
 create migdev-serial2
-none "a parent and a device" migdev
+none "a parent and a device" "card of revision"
 string=$(<"$BUS/$uuid/migration_version")
 
 log_mark
@@ -60,6 +60,7 @@ none "a refused stream" "migration refused (EBADMSG)"
 reload
 create migdev-serial1
 hold "$uuid" group
+equal "a device is opened" $? 0
 log_mark
 echo 1 >"$BUS/$uuid/remove" &
 removal=$!
