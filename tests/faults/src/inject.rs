@@ -6,8 +6,8 @@
 //! What was counted down to zero has failed. Each of the three kinds counts its faults in its own `times`, which tells the
 //! kind.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,8 @@ pub struct Injector {
     nth: File,
     times: [PathBuf; 3],
     before: [(PathBuf, String); 10],
+    /// What [`filter`](Self::filter) was last asked for: to find where a function is takes long.
+    filtered: RefCell<Option<(Option<String>, Option<String>)>>,
 }
 
 impl Injector {
@@ -95,6 +97,7 @@ impl Injector {
             nth,
             times: KINDS.map(|(_, name)| Path::new(DEBUGFS).join(name).join("times")),
             before,
+            filtered: RefCell::default(),
         })
     }
 
@@ -122,6 +125,13 @@ impl Injector {
     ///
     /// `ENOENT` where the kernel cannot look at the stack (`CONFIG_FAULT_INJECTION_STACKTRACE_FILTER`), or has no such function.
     pub fn filter(&self, within: Option<&str>, without: Option<&str>) -> Result<(), Errno> {
+        let asked = Some((within.map(str::to_owned), without.map(str::to_owned)));
+        if *self.filtered.borrow() == asked {
+            return Ok(());
+        }
+        let depth = Path::new(DEBUGFS).join("failslab/stacktrace-depth");
+        fs::metadata(depth).map_err(errno_of)?;
+        self.filtered.replace(None);
         let within = within.map(function).transpose()?.unwrap_or(0..u64::MAX);
         // What the kernel notes of an allocation to find leaks is no part of a call, and has a reserve where there is no memory.
         let notes = || function("__alloc_object").unwrap_or(0..0);
@@ -138,6 +148,7 @@ impl Injector {
                 fs::write(folder.join(name), format!("{value:#x}")).map_err(errno_of)?;
             }
         }
+        self.filtered.replace(asked);
         Ok(())
     }
 
@@ -228,5 +239,5 @@ fn function(name: &str) -> Result<Range<u64>, Errno> {
 
 /// Whether opening the settings failed because the kernel has none.
 pub fn is_absent(errno: Errno) -> bool {
-    errno == Errno::ENOENT || std::io::Error::from(errno).kind() == ErrorKind::NotFound
+    errno == Errno::ENOENT
 }
