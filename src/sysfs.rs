@@ -14,7 +14,8 @@
 
 use core::{
     fmt,
-    marker::PhantomData, //
+    marker::PhantomData,
+    mem::MaybeUninit, //
 };
 use kernel::{
     bindings,
@@ -117,13 +118,12 @@ impl<D: Directory, A: Attribute<D::Owner>> File<D, A> {
     ) -> isize {
         // SAFETY: The directory, and its owner, are there for as long as the file is.
         let owner = unsafe { D::owner(kobj) };
-        // SAFETY: sysfs passes a buffer of `count` bytes.
-        unsafe { buffer.write_bytes(0, count) };
-        // SAFETY: The bytes were just initialised, and nobody else uses them meanwhile.
-        let buffer = unsafe { core::slice::from_raw_parts_mut(buffer.cast::<u8>(), count) };
+        // SAFETY: sysfs passes a buffer of `count` bytes, which nobody else uses meanwhile. What is in them is not asked for.
+        let buffer =
+            unsafe { core::slice::from_raw_parts_mut(buffer.cast::<MaybeUninit<u8>>(), count) };
 
         from_result(|| {
-            let mut window = Window::new(usize::try_from(offset).map_err(|_| EINVAL)?, buffer);
+            let mut window = Window::on(usize::try_from(offset).map_err(|_| EINVAL)?, buffer);
             A::show(owner, &mut window)?;
             isize::try_from(window.filled()).map_err(|_| EINVAL)
         })
@@ -156,15 +156,28 @@ impl<D: Directory, A: Attribute<D::Owner>> File<D, A> {
 }
 
 /// The part of a text that a reader asked for: what comes before it is skipped, what comes after it dropped.
+///
+/// # Invariants
+///
+/// Nothing but text is ever written to the buffer, which need not have been initialised.
 pub(crate) struct Window<'a> {
     skip: usize,
-    buffer: &'a mut [u8],
+    buffer: &'a mut [MaybeUninit<u8>],
     filled: usize,
 }
 
 impl<'a> Window<'a> {
     /// Returns a window on what follows the first `skip` bytes of a text, as large as `buffer`.
     pub(crate) fn new(skip: usize, buffer: &'a mut [u8]) -> Self {
+        let start = buffer.as_mut_ptr().cast();
+        // SAFETY: These are the bytes of `buffer`; by the type invariant they stay initialised.
+        Self::on(skip, unsafe {
+            core::slice::from_raw_parts_mut(start, buffer.len())
+        })
+    }
+
+    /// Returns the same on a buffer of which nobody knows what is in it.
+    fn on(skip: usize, buffer: &'a mut [MaybeUninit<u8>]) -> Self {
         Self {
             skip,
             buffer,
@@ -184,12 +197,16 @@ impl fmt::Write for Window<'_> {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
 
-        let wanted = bytes.iter().skip(skipped);
-        let free = self.buffer.iter_mut().skip(self.filled);
-        for (to, from) in free.zip(wanted) {
-            *to = *from;
-            self.filled += 1;
-        }
+        let wanted = bytes.get(skipped..).unwrap_or_default();
+        let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let count = wanted.len().min(free.len());
+        // INVARIANT: It is text.
+        // SAFETY: Both have that many bytes, and what is borrowed exclusively is not the text.
+        unsafe {
+            free.as_mut_ptr()
+                .copy_from_nonoverlapping(wanted.as_ptr().cast(), count)
+        };
+        self.filled += count;
         Ok(())
     }
 }
@@ -200,29 +217,27 @@ mod tests {
     use super::*;
     use fmt::Write;
 
-    fn read(skip: usize, buffer: &mut [u8]) -> usize {
-        let mut window = Window::new(skip, buffer);
+    /// Reads from a text of seven letters into a buffer of three.
+    fn read(skip: usize) -> ([u8; 3], usize) {
+        let mut buffer = [0; 3];
+        let mut window = Window::new(skip, &mut buffer);
         // Two pieces, so that the window has an edge inside one and between them.
         let _ = window.write_str("abc");
         let _ = window.write_str("defg");
-        window.filled()
+        let filled = window.filled();
+        (buffer, filled)
     }
 
     #[test]
     fn a_window_shows_the_part_of_the_text_that_was_asked_for() {
-        let mut buffer = [0; 3];
-        assert_eq!(read(0, &mut buffer), 3);
-        assert!(&buffer == b"abc");
-        assert_eq!(read(2, &mut buffer), 3);
-        assert!(&buffer == b"cde");
-        assert_eq!(read(5, &mut buffer), 2);
-        assert!(&buffer == b"fge");
+        assert!(read(0) == (*b"abc", 3));
+        assert!(read(2) == (*b"cde", 3));
+        assert!(read(5) == (*b"fg\0", 2));
     }
 
     #[test]
     fn a_window_past_the_end_of_the_text_is_empty() {
-        let mut buffer = [0; 3];
-        assert_eq!(read(7, &mut buffer), 0);
-        assert_eq!(read(usize::MAX, &mut buffer), 0);
+        assert!(read(7) == ([0; 3], 0));
+        assert!(read(usize::MAX) == ([0; 3], 0));
     }
 }

@@ -52,15 +52,12 @@ impl vfio::Operations for SerialDevice {
     }
 
     fn open(this: Pin<&Self>) -> Result {
-        let window = Self::is_migratable(this)
-            .then(SharedPage::new)
-            .transpose()?;
-        this.live.start_afresh(window);
+        this.live.start_afresh();
         Ok(())
     }
 
     fn close(this: Pin<&Self>) {
-        this.live.start_afresh(None);
+        this.live.start_afresh();
     }
 
     fn region_info(this: Pin<&Self>, index: u32) -> RegionInfo {
@@ -90,8 +87,7 @@ impl vfio::Operations for SerialDevice {
         if index != region::MIGRATION || !region::is_data(offset) {
             return Err(EINVAL);
         }
-        this.live
-            .with(|state| map(state.window.as_ref().ok_or(EINVAL)?))
+        this.live.with(|state| map(state.region()?.2))
     }
 
     fn read(this: Pin<&Self>, index: u32, offset: u64, bytes: &mut [u8]) -> Result<usize> {

@@ -68,10 +68,16 @@ impl Interrupts {
     ///
     /// The card has one interrupt, which goes where user space listens: to MSI if it has an eventfd there, which
     /// a VMM assigns when the guest enables MSI, and to INTx otherwise.
+    #[inline]
     pub(super) fn follow(&mut self, card: &model::Card, is_running: bool) {
-        self.msi.set(is_running && card.msi_asserted());
-        self.intx
-            .set(is_running && card.intx_asserted() && !self.msi.is_enabled());
+        if is_running && card.pending() {
+            self.msi.set(card.msi_asserted());
+            self.intx
+                .set(card.intx_asserted() && !self.msi.is_enabled());
+        } else {
+            self.msi.set(false);
+            self.intx.set(false);
+        }
     }
 
     /// Signals INTx once, whether the card asserts it or not, if the guest uses it. To be called when a card that has taken in

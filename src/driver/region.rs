@@ -2,10 +2,7 @@
 
 //! The migration region of a card (protocol v1).
 
-use super::live::{
-    Live,
-    State, //
-};
+use super::live::Live;
 use crate::{
     migration::{
         region,
@@ -54,10 +51,7 @@ pub(super) fn is_data(offset: u64) -> bool {
 /// Reads the region.
 pub(super) fn read(live: &Live, offset: u64, bytes: &mut [u8]) -> Result<usize> {
     live.with(|state| {
-        let State {
-            migration, window, ..
-        } = state;
-        let window = window.as_ref().ok_or(ENODEV)?;
+        let (_, migration, window) = state.region()?;
         let read = migration.region_read(window, offset, bytes);
         live.checked(state, read)
     })
@@ -66,13 +60,7 @@ pub(super) fn read(live: &Live, offset: u64, bytes: &mut [u8]) -> Result<usize> 
 /// Writes the region.
 pub(super) fn write(live: &Live, offset: u64, bytes: &[u8]) -> Result<usize> {
     live.change(|state| {
-        let State {
-            card,
-            migration,
-            window,
-            ..
-        } = state;
-        let window = window.as_ref().ok_or(ENODEV)?;
+        let (card, migration, window) = state.region()?;
         let room = |direction| live.session(direction);
         let written = migration.region_write(card, window, offset, bytes, room);
         live.checked(state, written)

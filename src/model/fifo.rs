@@ -104,27 +104,42 @@ impl Character {
 ///
 /// # Invariants
 ///
-/// - `len <= FIFO_LEN`.
-/// - The oldest character is in the first slot; slots from `len` on are blank. So equal queues are equal in memory.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// - `oldest < FIFO_LEN` and `len <= FIFO_LEN`.
+/// - The characters are in `len` slots from `oldest` on, where the first slot follows the last.
+/// - A bit of `flawed` is set if and only if its slot has a character with errors.
+#[derive(Clone, Debug)]
 pub(super) struct Fifo {
     slots: [Character; FIFO_LEN],
-    len: usize,
+    flawed: u16,
+    oldest: u8,
+    len: u8,
+}
+
+/// The slot that is `place` slots behind the slot `oldest`.
+fn slot(oldest: u8, place: u8) -> usize {
+    usize::from(oldest.wrapping_add(place)) % FIFO_LEN
+}
+
+/// The bit of `flawed` for a slot.
+fn bit(slot: usize) -> u16 {
+    1 << (slot % FIFO_LEN)
 }
 
 impl Fifo {
     /// An empty queue.
     pub(super) const fn new() -> Self {
-        // INVARIANT: All slots are blank, and none is counted.
+        // INVARIANT: There is no character.
         Self {
             slots: [Character::BLANK; FIFO_LEN],
+            flawed: 0,
+            oldest: 0,
             len: 0,
         }
     }
 
     /// How many characters are queued.
     pub(super) fn len(&self) -> usize {
-        self.len
+        usize::from(self.len)
     }
 
     /// Whether nothing is queued.
@@ -134,45 +149,75 @@ impl Fifo {
 
     /// Drops everything.
     pub(super) fn clear(&mut self) {
-        *self = Self::new();
+        // INVARIANT: There is no character any more.
+        self.len = 0;
+        self.flawed = 0;
     }
 
     /// Queues `character` behind the others, or drops it when all slots are taken.
     pub(super) fn push(&mut self, character: Character) {
-        // INVARIANT: The first blank slot is filled, and counted; at `FIFO_LEN` there is none.
-        if let Some(slot) = self.slots.get_mut(self.len) {
-            *slot = character;
+        if self.len() >= FIFO_LEN {
+            return;
+        }
+        let at = slot(self.oldest, self.len);
+        if let Some(free) = self.slots.get_mut(at) {
+            // INVARIANT: The slot behind the last is filled, and counted; if it has errors, that is noted.
+            *free = character;
             self.len = self.len.saturating_add(1);
+            if character.errors != 0 {
+                self.flawed |= bit(at);
+            }
         }
     }
 
     /// Takes the oldest character.
     pub(super) fn pop(&mut self) -> Option<Character> {
         let len = self.len.checked_sub(1)?;
-        // INVARIANT: Every queued character moves one slot down, and a blank takes the last one's place.
-        let mut moving = Character::BLANK;
-        for slot in self.slots.iter_mut().take(self.len).rev() {
-            moving = core::mem::replace(slot, moving);
-        }
+        let at = usize::from(self.oldest);
+        let character = *self.slots.get(at)?;
+        // INVARIANT: The character leaves its slot, and the one behind it is the oldest.
+        self.flawed &= !bit(at);
+        self.oldest = (self.oldest.wrapping_add(1)) % FIFO_LEN as u8;
         self.len = len;
-        Some(moving)
+        Some(character)
     }
 
-    /// The oldest character, to look at or to change.
-    pub(super) fn front_mut(&mut self) -> Option<&mut Character> {
-        self.slots.iter_mut().take(self.len).next()
+    /// Takes the errors away from the oldest character.
+    pub(super) fn take_errors(&mut self) -> u8 {
+        let at = usize::from(self.oldest);
+        if self.flawed & bit(at) == 0 {
+            return 0;
+        }
+        // INVARIANT: The character loses its errors, and that is noted.
+        self.flawed &= !bit(at);
+        self.slots
+            .get_mut(at)
+            .map_or(0, |oldest| core::mem::take(&mut oldest.errors))
     }
 
     /// The queued characters, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Character> {
-        self.slots.iter().take(self.len)
+        let (before, from) = self
+            .slots
+            .split_at_checked(usize::from(self.oldest))
+            .unwrap_or_default();
+        from.iter().chain(before).take(self.len())
     }
 
     /// Whether a queued character carries an error.
     pub(super) fn has_errors(&self) -> bool {
-        self.slots.iter().any(|character| character.errors != 0)
+        self.flawed != 0
     }
 }
+
+/// Queues are equal when they hold the same characters, wherever those are.
+impl PartialEq for Fifo {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fifo {}
 
 #[cfg_attr(
     CONFIG_MIGDEV_KUNIT_TEST,
@@ -207,6 +252,45 @@ mod tests {
         }
         assert!(!fifo.has_errors());
         assert_eq!(fifo, Fifo::new());
+    }
+
+    #[test]
+    fn queues_with_the_same_characters_are_equal_wherever_these_are() {
+        let broken = Character {
+            value: 0,
+            errors: 8,
+        };
+        for start in 0..2 * FIFO_LEN {
+            let mut used = Fifo::new();
+            for _ in 0..start {
+                used.push(broken);
+                used.pop();
+            }
+            let mut fresh = Fifo::new();
+            for value in 0..16 {
+                let character = if value % 5 == 4 {
+                    broken
+                } else {
+                    Character::good(value)
+                };
+                used.push(character);
+                assert!(used != fresh);
+                fresh.push(character);
+                assert_eq!(used, fresh);
+                assert_eq!(used.len(), usize::from(value) + 1);
+                assert!(used.iter().last() == Some(&character));
+            }
+            used.push(broken);
+            assert_eq!(used, fresh);
+            for value in 0..16 {
+                let errors = if value % 5 == 4 { 8 } else { 0 };
+                assert_eq!(used.has_errors(), value < 15);
+                assert_eq!(used.take_errors(), errors);
+                assert_eq!(used.take_errors(), 0);
+                assert_eq!(used.pop().map(|character| character.errors), Some(0));
+            }
+            assert!(!used.has_errors());
+        }
     }
 
     #[test]

@@ -156,10 +156,8 @@ impl Receiver {
 
     /// Moves the oldest character's errors to where LSR shows them.
     fn show_errors(&mut self) {
-        if let Some(oldest) = self.characters.front_mut() {
-            // INVARIANT: The oldest character's errors are taken from it; characters carry only FE and BI.
-            self.errors |= core::mem::take(&mut oldest.errors);
-        }
+        // INVARIANT: The oldest character's errors are taken from it; characters carry only FE and BI.
+        self.errors |= self.characters.take_errors();
     }
 }
 

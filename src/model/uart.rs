@@ -85,7 +85,8 @@ impl Source {
 /// # Invariants
 ///
 /// - `interrupts` has only the bits ERBFI, ELSI and EDSSI set; ETBEI is the transmitter's.
-/// - Between accesses, `line` has moved whatever can move ([`Line::run`]).
+/// - Between accesses, `line` has moved whatever can move ([`Line::run`]), and `asserted` says whether there is a
+///   [`source`](Self::source): it is asked for much more often than it changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Uart {
     line: Line,
@@ -93,6 +94,7 @@ pub struct Uart {
     interrupts: u8,
     divisor: u16,
     scratch: u8,
+    asserted: bool,
 }
 
 impl Default for Uart {
@@ -111,6 +113,7 @@ impl Uart {
             interrupts: 0,
             divisor: RESET_DIVISOR,
             scratch: 0,
+            asserted: false,
         }
     }
 
@@ -144,14 +147,18 @@ impl Uart {
         let receiver = Receiver::restore(port.receiver, port.lsr, fifo)?;
         let enabled = port.ier & IER_ETBEI != 0;
         let transmitter = Transmitter::restore(port.transmitter, enabled, port.thre == 1, fifo)?;
-        // INVARIANT: `Line::restore` refuses a line that is not at rest; the bits of IER were checked.
-        Ok(Self {
+        // INVARIANT: `Line::restore` refuses a line that is not at rest; the bits of IER were checked; whether there is a
+        // source is looked at.
+        let mut uart = Self {
             line: Line::restore(receiver, transmitter, fifo, port.lcr, modem.loopback())?,
             modem,
             interrupts: port.ier & !IER_ETBEI,
             divisor: port.divisor,
             scratch: port.scr,
-        })
+            asserted: false,
+        };
+        uart.look();
+        Ok(uart)
     }
 
     /// Reads the register at `offset`, of which the three low bits count.
@@ -161,19 +168,24 @@ impl Uart {
         let [divisor_low, divisor_high] = self.divisor.to_le_bytes();
         let divisor_access = self.line.divisor_access();
         let value = match Register::at(offset) {
-            Register::Data if divisor_access => divisor_low,
-            Register::Data => self.line.receiver.read(),
-            Register::InterruptEnable if divisor_access => divisor_high,
-            Register::InterruptEnable => self.interrupt_enable(),
+            Register::Data if divisor_access => return divisor_low,
+            Register::Data => {
+                let value = self.line.receiver.read();
+                // INVARIANT: That may have made room for a character that waits.
+                self.line.run(self.modem.loopback());
+                value
+            }
+            Register::InterruptEnable if divisor_access => return divisor_high,
+            Register::InterruptEnable => return self.interrupt_enable(),
             Register::IdentificationOrFifo => self.read_identification(),
-            Register::LineControl => self.line.control(),
-            Register::ModemControl => self.modem.control(),
+            Register::LineControl => return self.line.control(),
+            Register::ModemControl => return self.modem.control(),
             Register::LineStatus => self.line.take_status(),
             Register::ModemStatus => self.modem.take_status(),
-            Register::Scratch => self.scratch,
+            Register::Scratch => return self.scratch,
         };
-        // INVARIANT: Reading a character may have made room for one that waits.
-        self.line.run(self.modem.loopback());
+        // INVARIANT: To read these may have dealt with a source, or brought up the next; the others change nothing.
+        self.look();
         value
     }
 
@@ -186,20 +198,27 @@ impl Uart {
         match Register::at(offset) {
             Register::Data if divisor_access => {
                 self.divisor = u16::from_le_bytes([value, divisor_high]);
+                return;
             }
             Register::Data => self.line.write_data(value),
             Register::InterruptEnable if divisor_access => {
                 self.divisor = u16::from_le_bytes([divisor_low, value]);
+                return;
             }
             Register::InterruptEnable => self.write_interrupt_enable(value),
             Register::IdentificationOrFifo => self.line.write_fifo_control(value),
             Register::LineControl => self.line.write_control(value),
             Register::ModemControl => self.modem.set_control(value),
-            Register::LineStatus | Register::ModemStatus => {}
-            Register::Scratch => self.scratch = value,
+            Register::LineStatus | Register::ModemStatus => return,
+            Register::Scratch => {
+                self.scratch = value;
+                return;
+            }
         }
-        // INVARIANT: The write may have brought a character, made room for one, or taken away what held it back.
+        // INVARIANT: The write may have brought a character, made room for one, or taken away what held it back; and with
+        // that, or by itself, a source. The others do neither.
         self.line.run(self.modem.loopback());
+        self.look();
     }
 
     /// What the port has counted since power-on.
@@ -214,7 +233,12 @@ impl Uart {
 
     /// Whether the port asserts its interrupt, that is, whether IIR names a source.
     pub fn pending(&self) -> bool {
-        self.source().is_some()
+        self.asserted
+    }
+
+    /// Looks whether there is a source.
+    fn look(&mut self) {
+        self.asserted = self.source().is_some();
     }
 
     /// The enabled source of highest priority that asks for service.

@@ -8,6 +8,7 @@
 //! before it. A piece of a read that cannot be copied to user space is lost, as the device has already given it.
 
 use super::{
+    pci,
     pieces,
     region::Place,
     Device,
@@ -17,7 +18,9 @@ use kernel::{
     prelude::*,
     uaccess::{
         UserPtr,
-        UserSlice, //
+        UserSlice,
+        UserSliceReader,
+        UserSliceWriter, //
     },
 };
 
@@ -30,7 +33,8 @@ const CHUNK: usize = 256;
 ///
 /// `EINVAL` when the place is not.
 fn clamp<T: Operations>(device: &Device<T>, place: Place, count: usize) -> Result<usize> {
-    if place.index >= T::num_regions(device.data()) {
+    let is_pci = T::IS_PCI && place.index < pci::NUM_REGIONS; // there whatever else is
+    if !is_pci && place.index >= T::num_regions(device.data()) {
         return Err(EINVAL);
     }
     let size = T::region_info(device.data(), place.index).size();
@@ -54,11 +58,19 @@ pub(super) fn read<T: Operations>(
     let place = Place::new(position)?;
     let count = clamp(device, place, count)?;
     let mut writer = UserSlice::new(buffer, count).writer();
+    // Nearly all accesses are of one register.
+    match count {
+        1 => return read_register::<T, 1>(device, place, writer),
+        2 => return read_register::<T, 2>(device, place, writer),
+        4 => return read_register::<T, 4>(device, place, writer),
+        8 => return read_register::<T, 8>(device, place, writer),
+        _ => (),
+    }
 
     pieces::each::<CHUNK>(count, |done, length| {
+        let offset = place.offset + done as u64;
         let mut bounce = [0; CHUNK];
         let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
-        let offset = place.offset + done as u64;
         let moved = T::read(device.data(), place.index, offset, piece)?;
         // A driver that claims more than it was asked for gets no more.
         writer.write_slice(piece.get(..moved).unwrap_or(piece))?;
@@ -80,12 +92,47 @@ pub(super) fn write<T: Operations>(
     let place = Place::new(position)?;
     let count = clamp(device, place, count)?;
     let mut reader = UserSlice::new(buffer, count).reader();
+    match count {
+        1 => return write_register::<T, 1>(device, place, reader),
+        2 => return write_register::<T, 2>(device, place, reader),
+        4 => return write_register::<T, 4>(device, place, reader),
+        8 => return write_register::<T, 8>(device, place, reader),
+        _ => (),
+    }
 
     pieces::each::<CHUNK>(count, |done, length| {
+        let offset = place.offset + done as u64;
         let mut bounce = [0; CHUNK];
         let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
         reader.read_slice(piece)?;
-        let offset = place.offset + done as u64;
         T::write(device.data(), place.index, offset, piece)
     })
+}
+
+/// Reads `N` bytes at `place`, one piece, whose length the compiler knows.
+#[inline]
+fn read_register<T: Operations, const N: usize>(
+    device: &Device<T>,
+    place: Place,
+    mut writer: UserSliceWriter,
+) -> Result<usize> {
+    let mut bytes = [0; N];
+    match T::read(device.data(), place.index, place.offset, &mut bytes)? {
+        moved if moved < N => {
+            writer.write_slice(bytes.get(..moved).unwrap_or_default())?;
+            Ok(moved)
+        }
+        _ => writer.write(&bytes).map(|()| N),
+    }
+}
+
+/// Writes `N` bytes at `place`, as [`read_register`] reads them.
+#[inline]
+fn write_register<T: Operations, const N: usize>(
+    device: &Device<T>,
+    place: Place,
+    mut reader: UserSliceReader,
+) -> Result<usize> {
+    let bytes: [u8; N] = reader.read()?;
+    T::write(device.data(), place.index, place.offset, &bytes).map(|moved| moved.min(N))
 }

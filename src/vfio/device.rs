@@ -305,7 +305,11 @@ impl<T: Operations> Registration<T> {
         if let Some(table) = T::MIGRATION.filter(|_| T::is_migratable(device.data())) {
             device.set_migration(table);
         }
-        // SAFETY: The device is allocated, initialised, and not yet registered.
+        // Otherwise the core does it while it registers the device, and does not look at whether there was memory for it:
+        // who opens a device without a set makes the kernel oops.
+        // SAFETY: The device is allocated, initialised, and not yet registered. Its address is that of no other set.
+        to_result(unsafe { c::vfio_assign_device_set(device.as_raw(), device.as_raw().cast()) })?;
+        // SAFETY: As before.
         to_result(unsafe { c::vfio_register_emulated_iommu_dev(device.as_raw()) })?;
         Ok(Self(device))
     }

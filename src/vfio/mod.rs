@@ -43,7 +43,6 @@ pub use self::{
     data_file::{
         DataFile,
         Direction,
-        Link,
         PrecopyInfo,
         Readiness,
         Transfer, //

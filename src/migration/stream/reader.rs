@@ -131,8 +131,9 @@ pub struct Reader {
     place: Place,
     /// How many bytes were read.
     total: usize,
-    /// The checksum of what was read.
+    /// The checksum of what was read, and of the next `ahead` bytes, which were there by then.
     sum: u32,
+    ahead: usize,
     checksum: Checksum,
 }
 
@@ -148,6 +149,7 @@ impl Reader {
             place: Place::Head,
             total: 0,
             sum: 0,
+            ahead: 0,
             checksum,
         }
     }
@@ -196,15 +198,17 @@ impl Reader {
                     self.count(before, bytes);
                     check_magic(self.head.bytes())?;
                     if !there {
+                        self.sum_up(before, bytes, 0);
                         return Ok(Step::More);
                     }
-                    self.place = Place::String {
-                        length: self.check_head()?,
-                    };
+                    let length = self.check_head()?;
+                    self.sum_up(before, bytes, length);
+                    self.place = Place::String { length };
                 }
                 Place::String { length } => {
                     let there = self.string.gather(length, bytes);
                     self.count(before, bytes);
+                    self.sum_up(before, bytes, 0);
                     if !there {
                         return Ok(Step::More);
                     }
@@ -216,14 +220,18 @@ impl Reader {
                     let there = self.record.gather(RECORD_LEN, bytes);
                     self.count(before, bytes);
                     if !there {
+                        self.sum_up(before, bytes, 0);
                         return Ok(Step::More);
                     }
                     let record = self.check_record(at)?;
                     self.record = Gathered::new();
                     if record.tag == END {
+                        // The checksum does not cover itself.
+                        self.sum_up(before, bytes, 0);
                         self.place = Place::Checksum;
                         continue;
                     }
+                    self.sum_up(before, bytes, record.length);
                     self.place = Place::Payload {
                         left: record.length,
                     };
@@ -236,6 +244,7 @@ impl Reader {
                     let (piece, rest) = before.split_at_checked(left).unwrap_or((before, &[][..]));
                     *bytes = rest;
                     self.count(before, bytes);
+                    self.sum_up(before, bytes, 0);
                     let left = left.saturating_sub(piece.len());
                     self.place = match left {
                         0 => Place::Record,
@@ -244,7 +253,6 @@ impl Reader {
                     return Ok(Step::Payload(piece, left));
                 }
                 Place::Checksum => {
-                    // It does not cover itself.
                     let expected = self.sum;
                     let there = self.end.gather(4, bytes);
                     if !there {
@@ -265,14 +273,26 @@ impl Reader {
         }
     }
 
-    /// Counts and sums up what was read: of `before`, all but the `rest`.
+    /// Counts what was read: of `before`, all but the `rest`.
     #[inline]
     fn count(&mut self, before: &[u8], rest: &[u8]) {
         let taken = before.len().saturating_sub(rest.len());
         self.total = self.total.saturating_add(taken);
-        if let Some(taken @ [_, ..]) = before.get(..taken) {
-            self.sum = (self.checksum)(self.sum, taken);
+    }
+
+    /// Sums up what was read, and what is there already of the `next` bytes that will be: a call costs more than a few bytes
+    /// more of one.
+    #[inline]
+    fn sum_up(&mut self, before: &[u8], rest: &[u8], next: usize) {
+        let taken = before.len().saturating_sub(rest.len());
+        if taken <= self.ahead {
+            self.ahead = self.ahead.saturating_sub(taken);
+            return;
         }
+        let next = next.min(rest.len());
+        let new = before.get(self.ahead..taken.saturating_add(next));
+        self.sum = (self.checksum)(self.sum, new.unwrap_or_default());
+        self.ahead = next;
     }
 
     /// Checks the head, and returns the length of the string.
