@@ -62,7 +62,8 @@ create migdev-serial1
 hold "$uuid" group
 equal "a device is opened" $? 0
 log_mark
-echo 1 >"$BUS/$uuid/remove" &
+# Without the pipe that the holder waits on, or it would never see its end.
+echo 1 >"$BUS/$uuid/remove" 5>&- 6<&- &
 removal=$!
 for ((try = 0; try < 600; try++)); do
 	[[ $(log_since) != *"does not listen"* ]] || break
