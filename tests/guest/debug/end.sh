@@ -20,7 +20,7 @@ leaks() {
 			while ((getline line <symbols) > 0) { split(line, part, " "); at[++count] = part[1]; called[count] = part[3] }
 		}
 		/^unreferenced / { shown = !($3 in known) && !($4 in known) }
-		shown && match($0, /0x[0-9a-f]+$/) { print $0 " " name(substr($0, RSTART + 2)); next }
+		shown && /^ *0x[0-9a-f]+$/ { print $0 " " name(substr($1, 3)); next }
 		shown
 	' "$LEAKS"
 }
@@ -41,7 +41,7 @@ check "the module can be unloaded" rmmod migdev
 none_leaked "when it is gone"
 
 check "locks are still checked" locks_are_checked
-note "$(grep 'max\]' /proc/lockdep_stats)"
+note "$(grep '\[max' /proc/lockdep_stats)"
 check "KASAN still reports" reports_all
 # Bits of Documentation/admin-guide/tainted-kernels.rst: a module from elsewhere (12, 13), tests (18).
 tainted=$(</proc/sys/kernel/tainted)

@@ -9,7 +9,7 @@ LEAKS=/sys/kernel/debug/kmemleak
 PLANTED=/run/planted-leaks # the addresses of what begin.sh leaks
 
 # locks_are_checked: lockdep ends its work for good after its first report, and when one of its tables is full.
-locks_are_checked() { grep -E 'debug_locks: +1$' /proc/lockdep_stats || grep -E 'debug_locks|max\]' /proc/lockdep_stats; }
+locks_are_checked() { grep -E 'debug_locks: +1$' /proc/lockdep_stats || grep -E 'debug_locks|\[max' /proc/lockdep_stats; }
 
 # reports_all: without this KASAN is silent after its first report.
 reports_all() { grep -w kasan_multi_shot /proc/cmdline; }
