@@ -30,6 +30,8 @@ attribute that the kernel itself shows, an eventfd alone. It does nothing useful
 - mtty has no `migration_version`, no protocol v1, and no access of 8 bytes: it makes two of 4 of it. It sees one byte of
   each access, where ours are as many registers.
 - mtty loses all characters when 16 are in its FIFO, so that 15 are compared.
+- mdev's core compares a new UUID with that of each device there is, so that creating one grows with their number, and
+  removing one looks for it in the same list, whoever's devices these are.
 - The data register of a 16550A is one byte wide: a wider access moves no more characters.
 
 Goals: register access and FIFO at most 0.8 of mtty, everything else at most as much as mtty; reading an attribute at most

@@ -58,7 +58,8 @@ fn ratios(area: &Area<'_>, rows: &[&Row]) -> Result<(), Box<dyn Error>> {
     chart
         .configure_mesh()
         .disable_y_mesh()
-        .y_labels(0)
+        .disable_y_axis()
+        .light_line_style(TRANSPARENT)
         .x_label_formatter(&|ratio| format!("{ratio:.1}"))
         .draw()?;
     let label = (FONT, 12).into_font().color(&BLACK);
@@ -72,7 +73,8 @@ fn ratios(area: &Area<'_>, rows: &[&Row]) -> Result<(), Box<dyn Error>> {
         chart.draw_series([Rectangle::new(corners, color.filled())])?;
         let text = format!("{ratio:.2}");
         chart.draw_series([Text::new(text, (ratio + 0.02, top + 0.15), label.clone())])?;
-        let place = (8, 34 + (at as u32 * BAR) as i32);
+        let (_, height) = chart.backend_coord(&(0.0, top + 0.15));
+        let place = (8, height);
         area.draw(&Text::new(row.what.clone(), place, label.clone()))?;
     }
     for line in [0.8, 1.0] {
@@ -108,6 +110,7 @@ fn growth(area: &Area<'_>, results: &Results) -> Result<(), Box<dyn Error>> {
         .build_cartesian_2d((1.0..1000.0_f64).log_scale(), 0.6..1.4_f64)?;
     chart
         .configure_mesh()
+        .light_line_style(TRANSPARENT)
         .x_desc("devices")
         .y_label_formatter(&|growth| format!("{growth:.1}"))
         .x_label_formatter(&|devices| format!("{devices:.0}"))
