@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 /// How long one case may take: many times what the slowest needs on an emulated machine that others keep busy.
-const CASE_LIMIT: Duration = Duration::from_secs(60);
+pub const CASE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why a case did not pass.
 #[derive(Debug)]

@@ -9,12 +9,13 @@ mod cases;
 mod tools;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cases::{Case, World};
 use vfio_client::device::Access;
-use vfio_client::ktap::Report;
+use vfio_client::ktap::{Report, CASE_LIMIT};
 use vfio_client::sysfs::{Mdev, MdevType};
 
 /// Tries what a vfio device promises, and tells the result as KTAP on standard output.
@@ -50,6 +51,9 @@ struct RunArgs {
     /// The parent, by its name in /sys/class/mdev_bus.
     #[arg(long, value_name = "NAME", default_value = "migdev")]
     parent: String,
+    /// How long one case may take, where the default is too short for a slow kernel.
+    #[arg(long, value_name = "SECONDS", default_value_t = CASE_LIMIT.as_secs())]
+    case_limit: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -139,7 +143,7 @@ fn run(args: &RunArgs) -> bool {
             }
         }
     }
-    let mut report = Report::start(planned.len());
+    let mut report = Report::start_with_limit(planned.len(), Duration::from_secs(args.case_limit));
     for (name, world, case) in &planned {
         report.run(name, || (case.run)(world));
     }
