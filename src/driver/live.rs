@@ -23,13 +23,12 @@ use crate::{
         Migration,
         Session, //
     },
-    model,
-    trace,
+    model, trace,
     vfio::{
         DataFile,
+        Link,
         SharedPage, //
     },
-    waitqueue::WaitQueue, //
 };
 use kernel::{
     new_mutex,
@@ -50,9 +49,6 @@ pub(super) struct Live {
     pub(super) name: CString,
     #[pin]
     refusals: Refusals,
-    /// Those who poll a data file.
-    #[pin]
-    pub(super) waiters: WaitQueue,
     #[pin]
     state: Mutex<State>,
 }
@@ -65,6 +61,8 @@ pub(super) struct State {
     pub(super) card: model::Card,
     pub(super) interrupts: Interrupts,
     pub(super) migration: Machine,
+    /// The data file of the transfer that is open, with the number of that.
+    file: Option<(u64, Arc<Link>)>,
     /// The data section of the migration region, from when the user of the device first wants it.
     window: Option<SharedPage>,
     pub(super) refusal: LastRefusal,
@@ -73,6 +71,19 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Tells those who have the data file that what they can do with it has changed, or that it is over.
+    fn tell_file(&mut self) {
+        let is_over = |id| self.migration.readiness(id).disabled;
+        match self.file.take_if(|(id, _)| is_over(*id)) {
+            Some((_, link)) => link.end(),
+            None => {
+                if let Some((_, link)) = &self.file {
+                    link.wake();
+                }
+            }
+        }
+    }
+
     /// Returns the state's parts that an access to the migration region is about. Most users never make one, as they speak
     /// protocol v2; so the memory of the data section comes with the first.
     ///
@@ -96,11 +107,11 @@ impl Live {
             made,
             name: CString::try_from(name)?,
             refusals <- Refusals::new(),
-            waiters <- WaitQueue::new(),
             state <- new_mutex!(State {
                 card,
                 interrupts: Interrupts::new(),
                 migration: Migration::new(),
+                file: None,
                 window: None,
                 refusal: LastRefusal::new(),
                 has_arrived: false,
@@ -150,7 +161,7 @@ impl Live {
         let to = state.migration.state();
         if from != to {
             trace::state(&self.name, from.number(), to.number());
-            self.waiters.wake_all();
+            state.tell_file();
         }
     }
 
@@ -174,7 +185,12 @@ impl Live {
                 made.as_ref().and_then(|_| this.session(direction))
             });
             match (this.checked(state, opened), made.take()) {
-                (Ok(Some(_)), Some(file)) => Ok(Some(file)),
+                (Ok(Some(_)), Some((file, link))) => {
+                    if let Some((_, before)) = state.file.replace((id, link)) {
+                        before.end();
+                    }
+                    Ok(Some(file))
+                }
                 (Ok(_), _) => Ok(None),
                 (Err(error), _) if error == ENOMEM => Err(failure),
                 (Err(error), _) => Err(error),
@@ -191,7 +207,7 @@ impl Live {
             let to = state.migration.state();
             if from != to {
                 self.tell_way(from, to);
-                self.waiters.wake_all();
+                state.tell_file();
                 state.has_arrived |= has_taken_in;
                 if state.has_arrived && to.is_running() {
                     state.has_arrived = false;

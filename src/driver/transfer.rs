@@ -11,7 +11,6 @@ use crate::{
         PrecopyInfo,
         Readiness, //
     },
-    waitqueue::WaitQueue, //
 };
 use kernel::{
     prelude::*,
@@ -69,16 +68,11 @@ impl vfio::Transfer for Transfer {
         }
     }
 
-    fn waiters(&self) -> &WaitQueue {
-        &self.live.waiters
-    }
-
     fn precopy_info(&self) -> Result<PrecopyInfo> {
-        // It can only be asked for in the pre-copy states, and a transfer that is over is in none.
         let info = self
             .live
             .carry(|migration| migration.precopy_info(self.id))
-            .map_err(|_| EINVAL)?;
+            .map_err(|error| Error::from_errno(-error.errno()))?;
         Ok(PrecopyInfo {
             initial: info.initial_bytes,
             dirty: info.dirty_bytes,

@@ -14,6 +14,9 @@ use crate::migration::stream::RecordError;
 /// The most characters a 16550A's FIFO holds.
 pub(super) const FIFO_LEN: usize = 16;
 
+/// The number of the last slot, and the bits that all of them have.
+const LAST_SLOT: u8 = 15;
+
 /// What of the FIFO control register lasts beyond the write.
 ///
 /// DMA mode select (bit 3) is not kept: it steers two pins that a PCI card does not have.
@@ -117,12 +120,12 @@ pub(super) struct Fifo {
 
 /// The slot that is `place` slots behind the slot `oldest`.
 fn slot(oldest: u8, place: u8) -> usize {
-    usize::from(oldest.wrapping_add(place)) % FIFO_LEN
+    usize::from(oldest.wrapping_add(place) & LAST_SLOT)
 }
 
 /// The bit of `flawed` for a slot.
 fn bit(slot: usize) -> u16 {
-    1 << (slot % FIFO_LEN)
+    1 << (slot & usize::from(LAST_SLOT))
 }
 
 impl Fifo {
@@ -177,7 +180,7 @@ impl Fifo {
         let character = *self.slots.get(at)?;
         // INVARIANT: The character leaves its slot, and the one behind it is the oldest.
         self.flawed &= !bit(at);
-        self.oldest = (self.oldest.wrapping_add(1)) % FIFO_LEN as u8;
+        self.oldest = self.oldest.wrapping_add(1) & LAST_SLOT;
         self.len = len;
         Some(character)
     }

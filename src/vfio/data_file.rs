@@ -4,7 +4,8 @@
 //!
 //! The VFIO core hands it to user space when a transfer begins. It is no part of the device's own file: it may outlive
 //! the user's interest in the device, and the device itself. So it has nothing of the device but what a [`Transfer`]
-//! keeps: who keeps the file of a transfer that is over has no part in what becomes of the device.
+//! keeps, and once the driver has [ended](Link::end) it, it does not even look at that: who keeps the file of a transfer that
+//! is over has no part in what becomes of the device.
 //!
 //! Reads and writes may have any length, and go to the driver in pieces of up to [`CHUNK`] bytes. No lock is held while
 //! user memory is accessed, which may take for ever. A byte of the state counts as read when user space has it: what
@@ -35,6 +36,13 @@ use kernel::{
         from_result, //
     },
     prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    },
     types::ForeignOwnable,
     uaccess::{
         UserPtr,
@@ -79,7 +87,8 @@ pub struct PrecopyInfo {
     pub dirty: u64,
 }
 
-/// A transfer, as its data file sees it. All may be called at any time and at once, when the transfer is over as well.
+/// A transfer, as its data file sees it. All may be called at any time and at once, until it is [ended](Link::end) and
+/// shortly after.
 pub trait Transfer: Send + Sync + 'static {
     /// Copies what comes next into `bytes`, as far as there is, without taking it, and returns where in the stream that
     /// begins and how much it is.
@@ -103,32 +112,85 @@ pub trait Transfer: Send + Sync + 'static {
     /// Returns what the file can do now.
     fn readiness(&self) -> Readiness;
 
-    /// Returns where those wait who poll the file. The driver wakes them when [`readiness`](Self::readiness) has changed.
-    fn waiters(&self) -> &WaitQueue;
-
     /// Returns how much there is to read before the device is stopped.
     ///
     /// # Errors
     ///
-    /// `EINVAL` when it is not about to be, or the transfer is over.
+    /// `EINVAL` when it is not about to be; `ENODEV` for a transfer that is no longer the device's.
     fn precopy_info(&self) -> Result<PrecopyInfo>;
+}
+
+/// What a driver keeps of a data file: how to tell those who have the file.
+#[pin_data]
+pub struct Link {
+    #[pin]
+    waiters: WaitQueue,
+    /// Not 0 once the transfer is over.
+    is_over: Atomic<u32>,
+}
+
+impl Link {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                waiters <- WaitQueue::new(),
+                is_over: Atomic::new(0),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+
+    /// Tells that [`Transfer::readiness`] has changed.
+    pub fn wake(&self) {
+        self.waiters.wake_all();
+    }
+
+    /// Tells that the transfer is over. From now on reads and writes of the file are `ENODEV`, and asking it how much there is
+    /// to read in pre-copy is `EINVAL`, as in any other state; the [`Transfer`] is not asked.
+    pub fn end(&self) {
+        self.is_over.store(1, Relaxed);
+        self.wake();
+    }
+
+    /// Returns `ENODEV` when the transfer is over.
+    fn check(&self) -> Result {
+        // Who comes too early to see it is told by the `Transfer`.
+        if self.is_over.load(Relaxed) != 0 {
+            return Err(ENODEV);
+        }
+        Ok(())
+    }
 }
 
 /// A data file that user space does not have yet.
 ///
 /// # Invariants
 ///
-/// The pointer is to a `struct file` whose private data is a `KBox<T>`; a reference to it is owned.
+/// The pointer is to a `struct file` whose private data is a `KBox<Private<T>>`; a reference to it is owned.
 pub struct DataFile<T: Transfer>(NonNull<bindings::file>, PhantomData<T>);
 
+/// What a file is about.
+struct Private<T> {
+    transfer: T,
+    link: Arc<Link>,
+}
+
 impl<T: Transfer> DataFile<T> {
-    /// Makes a file for `transfer`.
+    /// Makes a file for `transfer`, and the link to it.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, `ENFILE`.
-    pub fn new(direction: Direction, transfer: T) -> Result<Self> {
-        let private = KBox::new(transfer, GFP_KERNEL_ACCOUNT)?.into_foreign();
+    pub fn new(direction: Direction, transfer: T) -> Result<(Self, Arc<Link>)> {
+        let link = Link::new()?;
+        let private = KBox::new(
+            Private {
+                transfer,
+                link: link.clone(),
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?
+        .into_foreign();
         let (name, flags) = match direction {
             Direction::Save => (c"[migdev-save]", bindings::O_RDONLY),
             Direction::Load => (c"[migdev-load]", bindings::O_WRONLY),
@@ -145,14 +207,14 @@ impl<T: Transfer> DataFile<T> {
         })
         .inspect_err(|_| {
             // SAFETY: There is no file to own it.
-            drop(unsafe { <KBox<T> as ForeignOwnable>::from_foreign(private) });
+            drop(unsafe { <KBox<Private<T>> as ForeignOwnable>::from_foreign(private) });
         })?;
         // A stream: it has no position.
         // SAFETY: The file is new, and has an inode.
         unsafe { bindings::stream_open((*file).f_inode, file) };
 
         // INVARIANT: The reference is the one that was returned.
-        Ok(Self(NonNull::new(file).ok_or(ENOMEM)?, PhantomData))
+        Ok((Self(NonNull::new(file).ok_or(ENOMEM)?, PhantomData), link))
     }
 
     /// Gives the file to whoever will own it.
@@ -167,9 +229,9 @@ impl<T: Transfer> DataFile<T> {
     /// # Safety
     ///
     /// `file` must be one that [`new`](Self::new) made, and not be released during `'a`.
-    unsafe fn private<'a>(file: *mut bindings::file) -> &'a T {
+    unsafe fn private<'a>(file: *mut bindings::file) -> &'a Private<T> {
         // SAFETY: The private data is set when the file is made, and does not change.
-        unsafe { <KBox<T> as ForeignOwnable>::borrow((*file).private_data) }
+        unsafe { <KBox<Private<T>> as ForeignOwnable>::borrow((*file).private_data) }
     }
 
     const FILE_OPERATIONS: &'static bindings::file_operations = &bindings::file_operations {
@@ -194,11 +256,12 @@ impl<T: Transfer> DataFile<T> {
         _position: *mut bindings::loff_t,
     ) -> isize {
         // SAFETY: The file is not released while it is read.
-        let transfer = unsafe { Self::private(file) };
+        let Private { transfer, link } = unsafe { Self::private(file) };
         let buffer = UserPtr::from_ptr(buffer.cast());
         let mut bounce = [0; CHUNK];
 
         each_piece(count, |done, length| loop {
+            link.check()?;
             let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
             let (position, copied) = transfer.peek(piece)?;
             if copied == 0 {
@@ -224,12 +287,13 @@ impl<T: Transfer> DataFile<T> {
         _position: *mut bindings::loff_t,
     ) -> isize {
         // SAFETY: The file is not released while it is written.
-        let transfer = unsafe { Self::private(file) };
+        let Private { transfer, link } = unsafe { Self::private(file) };
         let mut reader =
             UserSlice::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count).reader();
         let mut bounce = [0; CHUNK];
 
         each_piece(count, |_, length| {
+            link.check()?;
             let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
             reader.read_slice(piece)?;
             transfer.write(piece)?;
@@ -245,11 +309,15 @@ impl<T: Transfer> DataFile<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: The file is not released while it is polled.
-        let transfer = unsafe { Self::private(file) };
-        // SAFETY: File and table are valid. The queue is borrowed from what is not dropped before the file is released.
-        unsafe { transfer.waiters().poll_wait(file, table) };
+        let Private { transfer, link } = unsafe { Self::private(file) };
+        // SAFETY: File and table are valid. The queue exists until the file is released, and longer.
+        unsafe { link.waiters.poll_wait(file, table) };
 
-        match transfer.readiness() {
+        let now = match link.check() {
+            Ok(()) => transfer.readiness(),
+            Err(_) => Readiness::Disabled,
+        };
+        match now {
             Readiness::Nothing => 0,
             Readiness::Readable => bindings::POLLIN | bindings::POLLRDNORM,
             Readiness::Writable => bindings::POLLOUT | bindings::POLLWRNORM,
@@ -268,9 +336,9 @@ impl<T: Transfer> DataFile<T> {
         argument: c_ulong,
     ) -> c_long {
         // SAFETY: The file is not released during the ioctl.
-        let transfer = unsafe { Self::private(file) };
+        let Private { transfer, link } = unsafe { Self::private(file) };
         let done = match command {
-            GET_PRECOPY_INFO => get_precopy_info(transfer, UserPtr::from_addr(argument)),
+            GET_PRECOPY_INFO => get_precopy_info(transfer, link, UserPtr::from_addr(argument)),
             _ => Err(ENOTTY),
         };
         match done {
@@ -287,7 +355,7 @@ impl<T: Transfer> DataFile<T> {
         file: *mut bindings::file,
     ) -> c_int {
         // SAFETY: Nobody else has the file any more.
-        drop(unsafe { <KBox<T> as ForeignOwnable>::from_foreign((*file).private_data) });
+        drop(unsafe { <KBox<Private<T>> as ForeignOwnable>::from_foreign((*file).private_data) });
         0
     }
 }
@@ -308,7 +376,7 @@ fn each_piece(count: usize, step: impl FnMut(usize, usize) -> Result<usize>) -> 
 }
 
 /// Answers `VFIO_MIG_GET_PRECOPY_INFO`. No flag is ever set: what there is to read first does not change.
-fn get_precopy_info<T: Transfer>(transfer: &T, argument: UserPtr) -> Result {
+fn get_precopy_info<T: Transfer>(transfer: &T, link: &Link, argument: UserPtr) -> Result {
     const LEN: usize = size_of::<c::vfio_precopy_info>();
     static_assert!(LEN == 24 && offset_of!(c::vfio_precopy_info, initial_bytes) == 8);
 
@@ -316,6 +384,8 @@ fn get_precopy_info<T: Transfer>(transfer: &T, argument: UserPtr) -> Result {
     if (argsz as usize) < LEN {
         return Err(EINVAL);
     }
+    // It can only be asked for in the pre-copy states, and a transfer that is over is in none.
+    link.check().map_err(|_| EINVAL)?;
     let info = transfer.precopy_info()?;
     let mut writer = UserSlice::new(argument, LEN).writer();
     writer.write(&[argsz, 0])?;

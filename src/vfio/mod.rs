@@ -43,6 +43,7 @@ pub use self::{
     data_file::{
         DataFile,
         Direction,
+        Link,
         PrecopyInfo,
         Readiness,
         Transfer, //
