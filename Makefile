@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The person's commands. What they do stands in tools/ and tests/; what goes into the module stands in Kbuild.
-export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES V
+export KDIR RUSTC BINDGEN INSTALL_MOD_PATH STAGES WITHIN V
 export DESTDIR PREFIX SYSCONFDIR MDEVCTLDIR
 
-.PHONY: module migver demo test fuzz bench shell install install-tools uninstall-tools clean clean-cache help
+.PHONY: module migver demo test test-debug conformance fuzz bench shell install install-tools uninstall-tools clean clean-cache help
 .NOTPARALLEL:
 
 module: ## build build/module/migdev.ko for the running kernel, where that has Rust, else for the test kernel
@@ -15,11 +15,17 @@ demo: ## show the main job in an emulated machine: create, compare versions, use
 test: ## run every test; STAGES="host clippy" runs only some, V=1 shows all output
 	@tests/run
 
+test-debug: ## run all tests that run in an emulated machine on the debug kernel; any report of it is a failure
+	@STAGES=debug tests/run
+
+conformance: ## try our device and mtty by the rules of the migration protocol, side by side; MARKDOWN=FILE writes the page
+	@tests/conformance/run $(if $(MARKDOWN),--markdown $(MARKDOWN))
+
 fuzz: ## search for inputs that break the version strings: TARGET="parse compare" for TIME=300 seconds each
 	@tests/fuzz/run $(if $(TIME),--time $(TIME)) $(TARGET)
 
-bench: ## measure migration beside mtty, the kernel's sample: instructions to save and restore, QEMU's downtime
-	@tests/bench/run
+bench: ## measure beside mtty, the kernel's sample, and beside the limit; RECORD=1 writes Documentation/benchmarks.*
+	@tests/bench/run $(if $(RECORD),--record)
 
 shell: ## an interactive console in an emulated machine with the module loaded and a device made
 	@tools/guest/shell
