@@ -29,7 +29,7 @@ const BOUND: Bound = Bound {
 
 /// Processes of a race are killed at random points.
 pub fn leave_devices_as_new(world: &World) -> Outcome {
-    world.module.reload(DEFAULT_LIMIT)?;
+    world.begin(DEFAULT_LIMIT)?;
     let board = PathBuf::from(format!("/tmp/endurance-{}", std::process::id()));
     let mut rng = SmallRng::seed_from_u64(world.seed);
     let mut open = [0; 2];
@@ -46,7 +46,6 @@ pub fn leave_devices_as_new(world: &World) -> Outcome {
         "# {} processes were killed, {} devices looked at",
         open[1], open[0]
     );
-    world.module.reload(DEFAULT_LIMIT)?;
     done
 }
 

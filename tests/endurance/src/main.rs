@@ -17,14 +17,18 @@ mod rounds;
 mod session;
 mod worker;
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use nix::errno::Errno;
 use vfio_client::ktap::{Outcome, Report};
+use vfio_client::sysfs::errno_of;
 
-use crate::place::Module;
+use crate::place::{Module, DEFAULT_LIMIT};
 
 /// Uses mediated devices from many sides at once and for a long time, and tells what came of it as KTAP.
 ///
@@ -69,9 +73,30 @@ pub struct World {
     pub seed: u64,
     /// Do a fraction of everything.
     pub short: bool,
+    /// How many devices there may be, as the module was told when it was loaded; 0 where it is not known.
+    limit: AtomicU32,
 }
 
 impl World {
+    /// Makes sure that there is no device, and that there may be so many. Loads the module anew if it must, which takes a kernel
+    /// that releases objects late a quarter of a minute.
+    ///
+    /// # Errors
+    ///
+    /// What the calls answer.
+    pub fn begin(&self, limit: u32) -> Result<(), Errno> {
+        let mut is_clean = true;
+        for device in fs::read_dir(place::DEVICES).map_err(errno_of)?.flatten() {
+            let name = device.file_name().to_string_lossy().into_owned();
+            is_clean &= place::remove(&name).is_ok();
+        }
+        if self.limit.swap(0, Relaxed) != limit || !is_clean {
+            self.module.reload(limit)?;
+        }
+        self.limit.store(limit, Relaxed);
+        Ok(())
+    }
+
     /// How much is done: so much, or the second number in a short run.
     pub fn amount(&self, full: u64, short: u64) -> u64 {
         if self.short {
@@ -143,6 +168,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// How many devices there may be now, if there is none.
+fn limit() -> u32 {
+    let places = place::Places::find();
+    places.and_then(|places| places.available(0)).unwrap_or(0)
+}
+
 fn run(cli: &Cli) -> bool {
     let chosen: Vec<_> = CASES
         .iter()
@@ -161,11 +192,15 @@ fn run(cli: &Cli) -> bool {
         },
         seed: cli.seed,
         short: cli.short,
+        limit: AtomicU32::new(limit()),
     };
     let mut report = Report::start_with_limit(chosen.len(), CASE_LIMIT);
     println!("# seed {}", cli.seed);
     for (name, case) in chosen {
         report.run(name, || case(&world));
+    }
+    if let Err(errno) = world.begin(DEFAULT_LIMIT) {
+        println!("# the module is not as it was: {errno}");
     }
     report.finish()
 }

@@ -68,6 +68,23 @@ impl Places {
         write(&self.kind(parent, kind).join("create"), uuid)
     }
 
+    /// Creates a device under a UUID that one had before, as soon as the kernel has let go of that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`create`](Self::create).
+    pub fn create_again(&self, parent: usize, kind: usize, uuid: &str) -> Result<(), Errno> {
+        for _ in 0..300 {
+            match self.create(parent, kind, uuid) {
+                Err(Errno::EEXIST) if releases_late() && !device(uuid).exists() => {
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+                done => return done,
+            }
+        }
+        Err(Errno::EEXIST)
+    }
+
     /// How many more there can be.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use vfio_client::ktap::{check, Miss, Outcome};
 
 use crate::board::{Board, Counted, SLOTS};
 use crate::history::{explain, Event};
-use crate::place::{self, Places, DEFAULT_LIMIT, DEVICES};
+use crate::place::{self, Places, DEVICES};
 use crate::registry::{self, note_contention, Presence, Registry, What};
 use crate::session::{self, Session};
 use crate::worker::{plain, uuid, Record, Said};
@@ -65,7 +65,6 @@ fn race(world: &World, plan: &Plan) -> Outcome {
     let board = PathBuf::from(format!("/tmp/endurance-{}", std::process::id()));
     let done = run(world, plan, &board);
     let _ = fs::remove_file(&board);
-    world.module.reload(DEFAULT_LIMIT)?;
     done
 }
 
@@ -110,7 +109,7 @@ impl Running {
 }
 
 fn run(world: &World, plan: &Plan, path: &Path) -> Outcome {
-    world.module.reload(LIMIT)?;
+    world.begin(LIMIT)?;
     let board = Board::create(path)?;
     let places = Places::find()?;
     let mut running = Vec::new();
@@ -139,7 +138,7 @@ fn run(world: &World, plan: &Plan, path: &Path) -> Outcome {
     if let Some(moved) = moved {
         records.extend(moved.map_err(|_| Miss::Failed("the mover panicked".to_owned()))?);
     }
-    judge(&places, &records)
+    judge(world, &places, &records)
 }
 
 /// Unbinds cards and unloads the module, again and again, and undoes it.
@@ -194,7 +193,7 @@ fn move_parents(
 }
 
 /// Holds what was written down, and what is there now, against the models.
-fn judge(places: &Places, records: &[Record]) -> Outcome {
+fn judge(world: &World, places: &Places, records: &[Record]) -> Outcome {
     let mut calls = Vec::new();
     let mut sessions: BTreeMap<u64, Vec<Event<session::Call>>> = BTreeMap::new();
     let mut saved = 0;
@@ -269,15 +268,15 @@ fn judge(places: &Places, records: &[Record]) -> Outcome {
         entries == there,
         "{entries} devices in sysfs, of which {there} are known"
     );
-    let loads = |call: &session::Call| matches!(call, session::Call::Feed(_, Ok(())));
-    let loaded = sessions
-        .values()
-        .flatten()
-        .filter(|event| loads(&event.call));
+    // That it was a race. A short one may end before anybody has found a device, a stream and the right state at once.
+    let loads =
+        |event: &&Event<session::Call>| matches!(event.call, session::Call::Feed(_, Ok(())));
+    let loaded = sessions.values().flatten().filter(loads).count();
     check!(
-        saved > 0 && loaded.count() > 0,
-        "nothing was saved and loaded: no race"
+        world.short || saved > 0 && loaded > 0,
+        "nothing was saved and loaded"
     );
+    check!(!sessions.is_empty(), "no device was opened");
     Ok(())
 }
 

@@ -49,8 +49,9 @@ pub struct Call {
     pub what: What,
     /// What was answered.
     pub answer: Answer<u32>,
-    /// For an open: others were opening or closing devices at the same time. It holds a group for a while even if it fails in the
-    /// end; and with a number that was given to another device meanwhile, the group of that one.
+    /// Others were opening or closing devices at the same time. For an open, any: it holds a group for a while even if it fails in
+    /// the end; and with a number that was given to another device meanwhile, the group of that one. For a create, the same
+    /// device: who has its file open in a call keeps it from being released, so that the UUID is taken after the removal.
     pub contended: bool,
 }
 
@@ -190,13 +191,14 @@ impl Registry {
         &self,
         state: &State,
         (id, parent): (usize, usize),
-        answer: Answer<u32>,
+        call: &Call,
         progress: Progress,
     ) -> Steps {
+        let is_held = self.releases_late || call.contended;
         let presence = state.devices[id].presence;
         let up = state.parent(parent);
-        match (answer, progress) {
-            (Err(EEXIST), 0) => ends(presence != Absent || self.releases_late, || state.clone()),
+        match (call.answer, progress) {
+            (Err(EEXIST), 0) => ends(presence != Absent || is_held, || state.clone()),
             // Before the directory of the type is there, or when it is gone; or when it goes.
             (Err(ENOENT), 0) => ends(up != Parent::Up, || state.clone()),
             (Err(ENODEV), 0) if up != Parent::Up => {
@@ -326,9 +328,7 @@ impl Model for Registry {
     fn steps(&self, state: &State, call: &Call, progress: Progress) -> Steps {
         let all: [usize; PARENTS] = std::array::from_fn(|parent| parent);
         match (call.what, call.answer) {
-            (What::Create(id, parent), answer) => {
-                self.create(state, (id, parent), answer, progress)
-            }
+            (What::Create(id, parent), _) => self.create(state, (id, parent), call, progress),
             (What::Remove(id), answer) => self.remove(state, id, answer, progress),
             (What::Open(id), _) => self.open(state, id, call),
             (What::Close(id), Ok(_)) => ends(state.devices[id].open, || {
@@ -360,253 +360,22 @@ impl Model for Registry {
     }
 }
 
-/// Notes which opens were contended.
+/// Notes which calls were contended.
 pub fn note_contention(events: &mut [Event<Call>]) {
     let is_open = |event: &&Event<Call>| matches!(event.call.what, What::Open(_) | What::Close(_));
     let opens: Vec<_> = events.iter().filter(is_open).cloned().collect();
     for event in events {
-        if let What::Open(_) = event.call.what {
-            let other = |open: &&Event<Call>| open.begin != event.begin && open.overlaps(event);
-            event.call.contended = opens.iter().any(|open| other(&open));
-        }
+        let concerns = |open: What| match event.call.what {
+            What::Open(_) => true,
+            What::Create(id, _) => [What::Open(id), What::Close(id)].contains(&open),
+            _ => false,
+        };
+        let meets = |open: &Event<Call>| open.begin != event.begin && open.overlaps(event);
+        event.call.contended = opens
+            .iter()
+            .any(|open| concerns(open.call.what) && meets(open));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::history::explain;
-    use What::*;
-
-    const OK: Answer<u32> = Ok(0);
-
-    fn at(begin: u64, end: u64, what: What, answer: Answer<u32>) -> Event<Call> {
-        let call = Call {
-            what,
-            answer,
-            contended: false,
-        };
-        Event { begin, end, call }
-    }
-
-    /// Calls one after the other.
-    fn in_turn(calls: &[(What, Answer<u32>)]) -> Vec<Event<Call>> {
-        let each = calls.iter().zip(1_u64..);
-        each.map(|((what, answer), moment)| at(10 * moment, 10 * moment + 5, *what, *answer))
-            .collect()
-    }
-
-    fn holds(events: &[Event<Call>]) -> bool {
-        let mut events = events.to_vec();
-        note_contention(&mut events);
-        let registry = Registry {
-            limit: 2,
-            releases_late: false,
-        };
-        explain(&registry, State::without_devices(3), &events).is_ok()
-    }
-
-    fn accepts(calls: &[(What, Answer<u32>)]) -> bool {
-        holds(&in_turn(calls))
-    }
-
-    #[test]
-    fn a_uuid_is_taken_while_its_device_is_there() {
-        let (create, remove) = ((Create(0, 0), OK), (Remove(0), OK));
-        assert!(accepts(&[create, (Create(0, 1), Err(EEXIST))]));
-        assert!(!accepts(&[(Create(0, 0), Err(EEXIST))]));
-        assert!(!accepts(&[create, create]));
-        assert!(accepts(&[create, remove, create]));
-        assert!(!accepts(&[create, remove, (Create(0, 0), Err(EEXIST))]));
-        assert!(!accepts(&[create, (Create(1, 1), Err(EEXIST))]));
-    }
-
-    #[test]
-    fn a_uuid_may_be_taken_by_a_create_or_a_removal_under_way() {
-        for answer in [OK, Err(EEXIST)] {
-            assert!(holds(&[
-                at(1, 2, Create(0, 0), OK),
-                at(3, 6, Remove(0), OK),
-                at(4, 5, Create(0, 0), answer),
-            ]));
-            assert!(holds(&[
-                at(1, 5, Create(0, 0), OK),
-                at(2, 3, Create(0, 1), Err(EEXIST)),
-                at(6, 8, Remove(0), OK),
-                at(7, 9, Create(0, 0), answer),
-            ]));
-        }
-    }
-
-    #[test]
-    fn of_two_creates_at_once_one_succeeds() {
-        let both = |answers: [Answer<u32>; 2]| {
-            holds(&[
-                at(1, 5, Create(0, 0), answers[0]),
-                at(2, 6, Create(0, 1), answers[1]),
-            ])
-        };
-        assert!(both([OK, Err(EEXIST)]));
-        assert!(both([Err(EEXIST), OK]));
-        assert!(!both([OK, OK]));
-        assert!(!both([Err(EEXIST), Err(EEXIST)]));
-    }
-
-    #[test]
-    fn the_limit_refuses_when_it_is_reached_and_not_before() {
-        let full = [(Create(0, 0), OK), (Create(1, 1), OK)];
-        assert!(accepts(&[full[0], full[1], (Create(2, 2), Err(EUSERS))]));
-        assert!(!accepts(&[full[0], (Create(2, 2), Err(EUSERS))]));
-        let after = [(Remove(0), OK), (Create(2, 2), Err(EUSERS))];
-        assert!(!accepts(&[full[0], full[1], after[0], after[1]]));
-        // One that was refused keeps its UUID until it returns, and others may go meanwhile.
-        assert!(holds(&[
-            at(1, 2, Create(0, 0), OK),
-            at(3, 4, Create(1, 1), OK),
-            at(5, 14, Create(2, 2), Err(EUSERS)),
-            at(6, 7, Create(2, 0), Err(EEXIST)),
-            at(8, 9, Remove(0), OK),
-            at(10, 11, Available(0), Ok(1)),
-            at(12, 13, Create(2, 0), Err(EEXIST)),
-        ]));
-        // While the other one goes, it still counts.
-        assert!(holds(&[
-            at(1, 2, Create(0, 0), OK),
-            at(3, 4, Create(1, 1), OK),
-            at(5, 9, Remove(0), OK),
-            at(6, 8, Create(2, 2), Err(EUSERS)),
-        ]));
-    }
-
-    #[test]
-    fn what_is_available_is_the_limit_less_what_is_there() {
-        for available in 0..=3 {
-            let look = (Available(0), Ok(available));
-            assert_eq!(accepts(&[look]), available == 2);
-            assert_eq!(accepts(&[(Create(0, 1), OK), look]), available == 1);
-            assert_eq!(
-                holds(&[
-                    at(1, 5, Create(0, 1), OK),
-                    at(2, 3, Available(0), Ok(available))
-                ]),
-                available == 1 || available == 2
-            );
-        }
-    }
-
-    #[test]
-    fn an_open_that_finds_nothing_needs_a_removal() {
-        let (create, remove) = ((Create(0, 0), OK), (Remove(0), OK));
-        for errno in [ENODEV, ENOENT] {
-            let open = (Open(0), Err(errno));
-            assert!(accepts(&[open]));
-            assert!(!accepts(&[create, open]));
-            assert!(accepts(&[create, remove, open]));
-            assert!(holds(&[
-                at(1, 2, Create(0, 0), OK),
-                at(3, 8, Remove(0), OK),
-                at(4, 5, Open(0), Err(errno)),
-            ]));
-        }
-        assert!(!accepts(&[(Open(0), OK)]));
-        assert!(!accepts(&[create, remove, (Open(0), OK)]));
-    }
-
-    #[test]
-    fn a_device_has_one_user() {
-        let (create, open) = ((Create(0, 0), OK), (Open(0), OK));
-        assert!(!accepts(&[create, open, open]));
-        assert!(accepts(&[create, open, (Close(0), OK), open]));
-        assert!(accepts(&[create, open, (Open(0), Err(EBUSY))]));
-        assert!(!accepts(&[create, (Open(0), Err(EBUSY))]));
-        // Others who are about to open something may be in the way.
-        assert!(holds(&[
-            at(1, 2, Create(0, 0), OK),
-            at(3, 6, Open(0), Err(EBUSY)),
-            at(4, 7, Open(1), Err(ENODEV)),
-        ]));
-    }
-
-    #[test]
-    fn a_removal_waits_for_the_user() {
-        let (create, open) = ((Create(0, 0), OK), (Open(0), OK));
-        assert!(!accepts(&[create, open, (Remove(0), OK)]));
-        assert!(accepts(&[create, open, (Close(0), OK), (Remove(0), OK)]));
-        assert!(holds(&[
-            at(1, 2, Create(0, 0), OK),
-            at(3, 4, Open(0), OK),
-            at(5, 9, Remove(0), OK),
-            at(6, 7, Close(0), OK),
-        ]));
-    }
-
-    #[test]
-    fn a_removal_finds_a_device_or_says_that_there_is_none() {
-        let (create, remove) = ((Create(0, 0), OK), (Remove(0), OK));
-        assert!(!accepts(&[remove]));
-        assert!(!accepts(&[create, remove, remove]));
-        assert!(accepts(&[create, remove, (Remove(0), Err(ENOENT))]));
-        assert!(!accepts(&[create, (Remove(0), Err(ENOENT))]));
-        assert!(holds(&[
-            at(1, 2, Create(0, 0), OK),
-            at(3, 6, Remove(0), OK),
-            at(4, 5, Remove(0), OK),
-        ]));
-    }
-
-    #[test]
-    fn a_removal_during_the_create_leaves_a_device_that_cannot_be_removed() {
-        let both = [at(1, 4, Create(0, 0), OK), at(2, 3, Remove(0), Err(EAGAIN))];
-        let then =
-            |what, answer| holds(&[both[0].clone(), both[1].clone(), at(5, 6, what, answer)]);
-        assert!(then(Look(0), OK));
-        assert!(then(Remove(0), Err(ENOENT)));
-        assert!(!then(Create(0, 0), OK));
-        assert!(!accepts(&[(Create(0, 0), OK), (Remove(0), Err(EAGAIN))]));
-    }
-
-    #[test]
-    fn what_is_below_a_parent_goes_with_it() {
-        let start = [(Create(0, 1), OK), (Create(1, 0), OK), (Unbind(1), OK)];
-        let then = |more: &[(What, Answer<u32>)]| accepts(&[&start[..], more].concat());
-        assert!(then(&[(Look(0), Err(ENOENT)), (Look(1), OK)]));
-        assert!(!then(&[(Look(0), OK)]));
-        assert!(!then(&[(Look(1), Err(ENOENT))]));
-        assert!(then(&[(Create(0, 1), Err(ENOENT)), (Create(0, 0), OK)]));
-        assert!(!then(&[(Create(0, 1), OK)]));
-        assert!(then(&[(Bind(1), OK), (Create(0, 1), OK)]));
-        assert!(!then(&[(Bind(1), OK), (Create(0, 1), Err(ENODEV))]));
-    }
-
-    #[test]
-    fn nothing_is_left_when_the_module_is_unloaded() {
-        let start = [(Create(0, 1), OK), (Create(1, 0), OK), (Unload, OK)];
-        let then = |more: &[(What, Answer<u32>)]| accepts(&[&start[..], more].concat());
-        assert!(then(&[(Look(0), Err(ENOENT)), (Look(1), Err(ENOENT))]));
-        assert!(!then(&[(Look(1), OK)]));
-        assert!(!then(&[(Create(0, 0), OK)]));
-        assert!(then(&[(Load, OK), (Available(2), Ok(2))]));
-        assert!(!then(&[(Load, OK), (Available(2), Ok(1))]));
-        assert!(!accepts(&[(Create(0, 0), OK), (Open(0), OK), (Unload, OK)]));
-    }
-
-    #[test]
-    fn an_unknown_error_is_never_right() {
-        const EIO: i32 = Errno::EIO as i32;
-        let all = [
-            Create(0, 0),
-            Remove(0),
-            Open(0),
-            Look(0),
-            Available(0),
-            Unbind(1),
-            Bind(1),
-            Unload,
-            Load,
-        ];
-        for what in all {
-            assert!(!accepts(&[(what, Err(EIO))]));
-            assert!(!accepts(&[(Create(0, 0), OK), (what, Err(EIO))]));
-        }
-    }
-}
+mod tests;
