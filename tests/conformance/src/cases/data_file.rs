@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The file through which a state leaves or enters a device, and what becomes of it.
 
+use std::fs;
 use std::time::Duration;
 
 use super::support::*;
@@ -348,12 +349,22 @@ fn is_cut_off_by_close(world: &World) -> Outcome {
     Ok(())
 }
 
-/// The data file of a device that was removed, after some time for its memory to be given to others.
+/// How long a kernel with CONFIG_DEBUG_KOBJECT_RELEASE may hold on to a device that was removed: twice the longest delay of
+/// one object.
+const LATE: Duration = Duration::from_secs(8);
+
+/// The data file of a device that was removed, and whose memory has been given back and then to others.
 fn orphan(world: &World, state: u32) -> Result<DataFile, Miss> {
     world.may_remove()?;
     let card = world.card()?;
+    let instances = card.mdev().kind().path().join("available_instances");
     let file = v2::open(&card, state)?;
+    let before = fs::read_to_string(&instances)?;
     card.close().remove()?;
+    // The instance is given back with the memory, at once or late.
+    if fs::read_to_string(&instances)? == before {
+        std::thread::sleep(LATE);
+    }
     let others: Vec<_> = (0..4).map(|_| world.idle()).collect::<Result<_, _>>()?;
     drop(others);
     Ok(file)
