@@ -57,7 +57,7 @@ Goals: register access and FIFO at most 0.8 of mtty, everything else at most as 
     text.extend(results.qemu.iter().map(line));
     text += "\n## One of many devices\n\nWhat it takes to create one more, to remove it, to open, read and close the \
              last one's `migration_version`, and to save it\nby protocol v2; and how many bytes of the kernel's memory \
-             that one takes, counted exactly in a machine of its own\n(`slab_debug=F`). Devices of one port, as mtty \
+             each takes, counted exactly in a machine of its own\n(`slab_debug=F`). Devices of one port, as mtty \
              has 24 ports in all and stops there.\n\n\
              | driver | devices | create | remove | attribute | save | bytes |\n|---|---|---|---|---|---|---|\n";
     for (name, scales, memory) in [

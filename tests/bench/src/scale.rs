@@ -12,7 +12,7 @@ use vfio_client::sysfs::{errno_of, Mdev, MdevType};
 
 use crate::attributes::read_anew;
 use crate::lifecycle;
-use crate::measure::{median, median_of, Operation};
+use crate::measure::{median_of, Operation};
 use crate::results::Scale;
 use crate::v2::{self, BUFFER};
 
@@ -60,11 +60,8 @@ fn instances(kind: &MdevType) -> Result<usize, Errno> {
     text.trim().parse().map_err(|_| Errno::EPROTO)
 }
 
-/// How many devices more tell what one takes, where there can be as many.
-const MORE: usize = 10;
-
-/// How many bytes of the kernel's memory one device more takes, at each of these numbers of devices: all of it is in
-/// objects of which the kernel keeps the number.
+/// How many bytes of the kernel's memory each device takes, at each of these numbers of devices: all of it is in objects
+/// of which the kernel keeps the number.
 ///
 /// That number is exact in a kernel that was started with `slab_debug=F`. Otherwise free objects that the kernel keeps at
 /// hand count as used.
@@ -74,6 +71,7 @@ const MORE: usize = 10;
 /// What any of the operations answers.
 pub fn memory(kind: &MdevType, numbers: &[usize]) -> Result<Vec<(usize, f64)>, Errno> {
     let most = instances(kind)?;
+    let none = settled()? as f64;
     let mut devices = Vec::new();
     let numbers = numbers.iter().filter(|number| **number < most);
     numbers
@@ -81,23 +79,9 @@ pub fn memory(kind: &MdevType, numbers: &[usize]) -> Result<Vec<(usize, f64)>, E
             while devices.len() < number {
                 devices.push(Mdev::create(kind)?);
             }
-            Ok((number, bytes(kind, MORE.min(most - number))?))
+            Ok((number, (settled()? as f64 - none) / number as f64))
         })
         .collect()
-}
-
-/// What one takes, by that many more. The median of some rounds: now and then the kernel gives back what is not ours.
-fn bytes(kind: &MdevType, more: usize) -> Result<f64, Errno> {
-    let round = |_| {
-        let before = settled()?;
-        let devices = (0..more).map(|_| Mdev::create(kind));
-        let devices = devices.collect::<Result<Vec<_>, Errno>>()?;
-        let after = settled()?;
-        drop(devices);
-        Ok((after as f64 - before as f64) / more as f64)
-    };
-    let samples = (0..6).map(round).skip(1).collect::<Result<Vec<_>, Errno>>();
-    median(samples?).ok_or(Errno::EINVAL)
 }
 
 /// The bytes of all objects, after what is only kept to be faster was given back, and what is freed late was freed.
