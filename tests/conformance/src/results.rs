@@ -223,7 +223,7 @@ pub fn page(columns: &[Column], date: &str, perilous: &str) -> String {
     }
     include_str!("../page.md")
         .replace("{{facts}}\n", &facts)
-        .replace("{{tables}}\n", tables.trim_end_matches('\n'))
+        .replace("{{tables}}\n\n", &tables)
 }
 
 /// What was seen of a device where it broke a promise of an area.
