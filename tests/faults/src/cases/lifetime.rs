@@ -110,6 +110,8 @@ fn make_nodes(nodes: &[(PathBuf, PathBuf)]) -> Outcome {
             .split_once(':')
             .and_then(|(major, minor)| Some(makedev(major.parse().ok()?, minor.parse().ok()?)));
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        // The directory comes with the first file in it.
+        node.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         mknod(node, SFlag::S_IFCHR, mode, number.ok_or(Errno::EPROTO)?)?;
     }
     Ok(())
