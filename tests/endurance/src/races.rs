@@ -138,7 +138,9 @@ fn run(world: &World, plan: &Plan, path: &Path) -> Outcome {
     if let Some(moved) = moved {
         records.extend(moved.map_err(|_| Miss::Failed("the mover panicked".to_owned()))?);
     }
-    judge(world, &places, &records)
+    // A short race may end before anybody has found a device, a stream and the right state at once, and so may one whose parents
+    // are mostly gone.
+    judge(world.short || plan.parents_move, &places, &records)
 }
 
 /// Unbinds cards and unloads the module, again and again, and undoes it.
@@ -193,7 +195,7 @@ fn move_parents(
 }
 
 /// Holds what was written down, and what is there now, against the models.
-fn judge(world: &World, places: &Places, records: &[Record]) -> Outcome {
+fn judge(may_be_idle: bool, places: &Places, records: &[Record]) -> Outcome {
     let mut calls = Vec::new();
     let mut sessions: BTreeMap<u64, Vec<Event<session::Call>>> = BTreeMap::new();
     let mut saved = 0;
@@ -256,7 +258,7 @@ fn judge(world: &World, places: &Places, records: &[Record]) -> Outcome {
     let ends = explain(&model, registry::State::without_devices(count), &calls)
         .map_err(|text| Miss::Failed(format!("the devices: {text}")))?;
     for state in &ends {
-        let half_way = |presence| matches!(presence, Presence::Coming(_) | Presence::Leaving(_));
+        let half_way = |presence| !matches!(presence, Presence::Absent | Presence::Present(_));
         let is_quiet = |device: &registry::Device| !device.open && !half_way(device.presence);
         check!(
             state.devices.iter().all(is_quiet),
@@ -268,15 +270,14 @@ fn judge(world: &World, places: &Places, records: &[Record]) -> Outcome {
         entries == there,
         "{entries} devices in sysfs, of which {there} are known"
     );
-    // That it was a race. A short one may end before anybody has found a device, a stream and the right state at once.
+    // That it was a race.
     let loads =
         |event: &&Event<session::Call>| matches!(event.call, session::Call::Feed(_, Ok(())));
     let loaded = sessions.values().flatten().filter(loads).count();
     check!(
-        world.short || saved > 0 && loaded > 0,
+        may_be_idle || saved > 0 && loaded > 0,
         "nothing was saved and loaded"
     );
-    check!(!sessions.is_empty(), "no device was opened");
     Ok(())
 }
 

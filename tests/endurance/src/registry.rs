@@ -64,11 +64,13 @@ pub enum Presence {
     Coming(usize),
     /// It is there.
     Present(usize),
-    /// It is being removed.
+    /// It is being removed: its files go, and it can still be opened.
+    Fading(usize),
+    /// It is being removed, and cannot be opened any more.
     Leaving(usize),
 }
 
-use Presence::{Absent, Coming, Leaving, Present};
+use Presence::{Absent, Coming, Fading, Leaving, Present};
 
 /// A device.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -230,13 +232,17 @@ impl Registry {
     fn remove(&self, state: &State, id: usize, answer: Answer<u32>, progress: Progress) -> Steps {
         let device = state.devices[id];
         match (answer, device.presence, progress) {
-            (Ok(_), Present(parent), 0) if !device.stuck => {
-                vec![(state.at(id, Leaving(parent)), 1)]
+            // The file goes first, and then the device, which can be opened in between.
+            (Ok(_), Present(_), 0) if !device.stuck => {
+                let next = state.with_device(id, |device| device.stuck = true);
+                vec![(next, 1)]
             }
+            (Ok(_), Present(parent), 1) => vec![(state.at(id, Fading(parent)), 2)],
+            (Ok(_), Fading(parent), 2) => vec![(state.at(id, Leaving(parent)), 3)],
             // Another one took the file away first.
             (Ok(_), Present(_) | Coming(_), 0) if device.stuck => vec![(state.clone(), DONE)],
-            (Ok(_), Leaving(_), 0) => vec![(state.clone(), DONE)],
-            (Ok(_), Leaving(_), 1) => ends(!device.open, || state.at(id, Absent)),
+            (Ok(_), Fading(_) | Leaving(_), 0) => vec![(state.clone(), DONE)],
+            (Ok(_), Leaving(_), 3) => ends(!device.open, || state.at(id, Absent)),
             (Err(EAGAIN), Coming(_), 0) => {
                 let next = state.with_device(id, |device| device.stuck = true);
                 vec![(next, DONE)]
@@ -264,7 +270,8 @@ impl Registry {
         };
         match call.answer {
             Ok(_) => {
-                let may = matches!(device.presence, Present(_) | Coming(_)) && !device.open;
+                let may =
+                    matches!(device.presence, Present(_) | Coming(_) | Fading(_)) && !device.open;
                 ends(may, || state.with_device(id, |device| device.open = true))
             }
             Err(EBUSY | EINVAL) => {
@@ -285,6 +292,10 @@ impl Registry {
         for (id, device) in state.devices.iter().enumerate() {
             match device.presence {
                 Present(parent) if which.contains(&parent) => {
+                    is_empty = false;
+                    steps.push((state.at(id, Fading(parent)), 1));
+                }
+                Fading(parent) if which.contains(&parent) => {
                     is_empty = false;
                     steps.push((state.at(id, Leaving(parent)), 1));
                 }

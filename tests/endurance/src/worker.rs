@@ -248,7 +248,15 @@ impl Process {
                 )
             },
         );
-        let Ok(device) = opened else { return };
+        let device = match opened {
+            Ok(device) => device,
+            Err(Errno::ENOENT) => {
+                // Somebody else may make one meanwhile.
+                std::thread::sleep(Duration::from_millis(1));
+                return;
+            }
+            Err(_) => return,
+        };
         let kind = match device.region(0) {
             Ok(region) => (region.size / 8) as usize - 1,
             Err(errno) => return self.wrong(format!("a region of an open device: {errno}")),

@@ -177,6 +177,24 @@ fn a_removal_waits_for_the_user() {
 }
 
 #[test]
+fn a_device_can_be_opened_until_it_really_goes() {
+    // The second removal finds no file, nor are others there, and still the device is.
+    let calls = [
+        at(1, 2, Create(0, 0), OK),
+        at(3, 14, Remove(0), OK),
+        at(4, 5, Remove(0), Err(ENOENT)),
+        at(6, 7, Look(0), Err(ENOENT)),
+        at(8, 9, Open(0), OK),
+        at(10, 11, Close(0), OK),
+        at(12, 13, Open(0), Err(ENODEV)),
+    ];
+    assert!(holds(&calls));
+    // But not once the removal has returned.
+    let again = at(15, 16, Open(0), OK);
+    assert!(!holds(&[&calls[..], &[again]].concat()));
+}
+
+#[test]
 fn a_removal_finds_a_device_or_says_that_there_is_none() {
     let (create, remove) = ((Create(0, 0), OK), (Remove(0), OK));
     assert!(!accepts(&[remove]));
