@@ -75,7 +75,8 @@ fn binds_a_card_or_leaves_it(world: &World) -> Outcome {
     let bind = OpenOptions::new()
         .write(true)
         .open(Path::new(DRIVER).join("bind"))?;
-    world.faults.each(
+    world.faults.each_of(
+        &world.slow(),
         || {
             if is_bound(world, &card)? {
                 write("drivers/migdev/unbind", &card)?;
@@ -101,7 +102,8 @@ fn unbinds_a_card_or_leaves_it(world: &World) -> Outcome {
     let unbind = OpenOptions::new()
         .write(true)
         .open(Path::new(DRIVER).join("unbind"))?;
-    let swept = world.faults.each(
+    let swept = world.faults.each_of(
+        &world.slow(),
         || {
             if !is_bound(world, &card)? {
                 write("drivers/migdev/bind", &card)?;
@@ -131,7 +133,8 @@ fn finds_a_card_again(world: &World) -> Outcome {
         .write(true)
         .open(Path::new(PCI).join("rescan"))?;
     let present = || Path::new(PCI).join("devices").join(&card).exists();
-    let swept = world.faults.each(
+    let swept = world.faults.each_of(
+        &world.slow(),
         || {
             if present() {
                 write(&format!("devices/{card}/remove"), "1")?;

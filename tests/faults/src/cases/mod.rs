@@ -12,7 +12,7 @@ use vfio_client::migration::guest::{self, View};
 use vfio_client::migration::v2;
 use vfio_client::sysfs::{Mdev, MdevType};
 
-use crate::sweep::Faults;
+use crate::sweep::{Faults, Part};
 
 mod accesses;
 mod cards;
@@ -36,7 +36,7 @@ pub struct World {
     pub ports: usize,
     /// The module's file.
     pub module: PathBuf,
-    /// Whether paths of the kernel's own are swept as a whole where they are long.
+    /// Whether what takes minutes is swept as a whole.
     pub all: bool,
 }
 
@@ -44,6 +44,15 @@ pub struct World {
 pub const BUSY: usize = 1;
 
 impl World {
+    /// Of a path that ends with the module or a parent going, some faults, unless all are asked for: what goes is waited
+    /// for, for seconds where the kernel delays the release of objects to find who uses them too long.
+    pub fn slow(&self) -> Part {
+        Part {
+            most: (!self.all).then_some(6),
+            ..Part::default()
+        }
+    }
+
     /// Makes a device.
     ///
     /// # Errors

@@ -24,10 +24,6 @@ const TRACES: [&str; 6] = [
     "/sys/bus/pci/drivers/migdev",
 ];
 
-/// How many faults of each kind there are by default: a module that goes is waited for, for seconds where the kernel delays the
-/// release of objects to find who uses them too long.
-const MOST: u32 = 8;
-
 fn load(module: &File) -> Result<(), Errno> {
     // SAFETY: The descriptor is open, and the parameters are an empty string.
     let done =
@@ -64,8 +60,7 @@ fn loads_wholly_or_leaves_nothing(world: &World) -> Outcome {
     let part = Part {
         // What the kernel does before it calls the module is its own, and thousands of steps long.
         within: (!world.all).then_some("do_init_module"),
-        most: (!world.all).then_some(MOST),
-        ..Part::default()
+        ..world.slow()
     };
     let swept = world.faults.each_of(
         &part,
@@ -97,12 +92,8 @@ fn loads_wholly_or_leaves_nothing(world: &World) -> Outcome {
 
 fn unloads_wholly_or_stays(world: &World) -> Outcome {
     let module = File::open(&world.module)?;
-    let part = Part {
-        most: (!world.all).then_some(MOST),
-        ..Part::default()
-    };
     let swept = world.faults.each_of(
-        &part,
+        &world.slow(),
         || {
             if !is_loaded()? {
                 load(&module)?;
