@@ -251,7 +251,7 @@ impl Kind {
             Kind::Value if random.one_in(3) => random.any(),
             Kind::Value => random.of(&VALUES),
             Kind::State => random.below(9) as u64,
-            Kind::DeviceState => random.below(8) as u64 | u64::from(random.one_in(8)) << 9,
+            Kind::DeviceState => random.below(8) as u64 | (u64::from(random.one_in(8)) << 9),
             Kind::Feature => random.below(14) as u64 | random.of(&HOW),
             Kind::Word => random.of(&WORDS),
             Kind::Request => random.below(32) as u64,

@@ -35,9 +35,9 @@ impl Arena {
         let both = NonZeroUsize::new(LENGTH + GUARD).ok_or(Errno::EINVAL)?;
         let file = memfd_create(c"arena", MFdFlags::MFD_CLOEXEC)?;
         ftruncate(&file, LENGTH as i64)?;
+        let nothing = ProtFlags::PROT_NONE;
         // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing.
-        let room =
-            unsafe { mmap_anonymous(None, both, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }?;
+        let room = unsafe { mmap_anonymous(None, both, nothing, MapFlags::MAP_PRIVATE) }?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let place = NonZeroUsize::new(room.as_ptr() as usize);
         // SAFETY: what it replaces is the room that was just mapped, to which nothing refers.

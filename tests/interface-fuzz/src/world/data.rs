@@ -66,9 +66,8 @@ pub fn ioctl(world: &mut World, arguments: &[u64]) -> Answer {
     let fd = world.data(file)?.fd().as_raw_fd();
     let number = request(number as u32 % 32);
     // SAFETY: as for reading; no structure is as long as the arena.
-    Some(answer(
-        unsafe { libc::ioctl(fd, libc::Ioctl::from(number), place) } as isize,
-    ))
+    let done = unsafe { libc::ioctl(fd, libc::Ioctl::from(number), place) };
+    Some(answer(done as isize))
 }
 
 /// Asks what it can do.
@@ -81,9 +80,8 @@ pub fn poll(world: &mut World, arguments: &[u64]) -> Answer {
 pub fn seek(world: &mut World, arguments: &[u64]) -> Answer {
     let fd = world.data(arguments[0])?.fd().as_raw_fd();
     // SAFETY: no memory is involved.
-    Some(answer(
-        unsafe { libc::lseek(fd, arguments[1] as i64, libc::SEEK_CUR) } as isize,
-    ))
+    let done = unsafe { libc::lseek(fd, arguments[1] as i64, libc::SEEK_CUR) };
+    Some(answer(done as isize))
 }
 
 /// Keeps another descriptor of it.
