@@ -48,7 +48,7 @@ impl World {
     /// for, for seconds where the kernel delays the release of objects to find who uses them too long.
     pub fn slow(&self) -> Part {
         Part {
-            most: (!self.all).then_some(6),
+            most: (!self.all).then_some(3),
             ..Part::default()
         }
     }
