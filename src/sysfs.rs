@@ -169,11 +169,9 @@ pub(crate) struct Window<'a> {
 impl<'a> Window<'a> {
     /// Returns a window on what follows the first `skip` bytes of a text, as large as `buffer`.
     pub(crate) fn new(skip: usize, buffer: &'a mut [u8]) -> Self {
-        let start = buffer.as_mut_ptr().cast();
-        // SAFETY: These are the bytes of `buffer`; by the type invariant they stay initialised.
-        Self::on(skip, unsafe {
-            core::slice::from_raw_parts_mut(start, buffer.len())
-        })
+        let buffer = core::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>];
+        // SAFETY: It is borrowed exclusively for `'a`; by the type invariant its bytes stay initialised.
+        Self::on(skip, unsafe { &mut *buffer })
     }
 
     /// Returns the same on a buffer of which nobody knows what is in it.

@@ -87,7 +87,10 @@ impl vfio::Operations for SerialDevice {
         if index != region::MIGRATION || !region::is_data(offset) {
             return Err(EINVAL);
         }
-        this.live.with(|state| map(state.region()?.2))
+        this.live.with(|state| {
+            let (_, _, window) = state.region()?;
+            map(window)
+        })
     }
 
     fn read(this: Pin<&Self>, index: u32, offset: u64, bytes: &mut [u8]) -> Result<usize> {

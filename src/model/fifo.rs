@@ -14,8 +14,10 @@ use crate::migration::stream::RecordError;
 /// The most characters a 16550A's FIFO holds.
 pub(super) const FIFO_LEN: usize = 16;
 
-/// The number of the last slot, and the bits that all of them have.
-const LAST_SLOT: u8 = 15;
+/// The number of the last slot. It masks the number of any, as there is a power of two of them.
+const LAST_SLOT: u8 = FIFO_LEN as u8 - 1;
+
+const _: () = assert!(FIFO_LEN.is_power_of_two() && FIFO_LEN == u16::BITS as usize);
 
 /// What of the FIFO control register lasts beyond the write.
 ///
@@ -185,7 +187,7 @@ impl Fifo {
         Some(character)
     }
 
-    /// Takes the errors away from the oldest character.
+    /// Takes the errors away from the oldest character, and returns them.
     pub(super) fn take_errors(&mut self) -> u8 {
         let at = usize::from(self.oldest);
         if self.flawed & bit(at) == 0 {

@@ -33,8 +33,9 @@ const CHUNK: usize = 256;
 ///
 /// `EINVAL` when the place is not.
 fn clamp<T: Operations>(device: &Device<T>, place: Place, count: usize) -> Result<usize> {
-    let is_pci = T::IS_PCI && place.index < pci::NUM_REGIONS; // there whatever else is
-    if !is_pci && place.index >= T::num_regions(device.data()) {
+    // A PCI device has these, however many more it has.
+    let is_of_pci = T::IS_PCI && place.index < pci::NUM_REGIONS;
+    if !is_of_pci && place.index >= T::num_regions(device.data()) {
         return Err(EINVAL);
     }
     let size = T::region_info(device.data(), place.index).size();
@@ -109,7 +110,8 @@ pub(super) fn write<T: Operations>(
     })
 }
 
-/// Reads `N` bytes at `place`, one piece, whose length the compiler knows.
+/// Reads `N` bytes at `place`, one piece, whose length the compiler knows. As with longer ones, a driver may move less, and
+/// one that claims more gets no more.
 #[inline]
 fn read_register<T: Operations, const N: usize>(
     device: &Device<T>,

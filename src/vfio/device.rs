@@ -68,7 +68,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
         true
     }
 
-    /// Returns how many regions there are. Indexes passed to the methods are below this. It must not change.
+    /// Returns how many regions there are, those of PCI included if [`IS_PCI`](Self::IS_PCI). Indexes passed to the methods
+    /// are below this. It must not change.
     fn num_regions(this: Pin<&Self>) -> u32;
 
     /// Called for the first user of the device. An error is what the user gets.
@@ -95,7 +96,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `EINVAL` where there is no page that may be mapped; what `map` says.
+    /// `EINVAL` where there is no page that may be mapped; `ENOMEM`; what `map` says.
     fn page(
         _this: Pin<&Self>,
         _index: u32,
@@ -305,9 +306,10 @@ impl<T: Operations> Registration<T> {
         if let Some(table) = T::MIGRATION.filter(|_| T::is_migratable(device.data())) {
             device.set_migration(table);
         }
-        // Otherwise the core does it while it registers the device, and does not look at whether there was memory for it:
-        // who opens a device without a set makes the kernel oops.
-        // SAFETY: The device is allocated, initialised, and not yet registered. Its address is that of no other set.
+        // Left to the core, which would do it while it registers the device, it might fail unnoticed: who opens a device
+        // without a set makes the kernel oops.
+        // SAFETY: The device is allocated, initialised, and not yet registered; its release takes it out of the set. Its
+        // address is not null, and that of no other set.
         to_result(unsafe { c::vfio_assign_device_set(device.as_raw(), device.as_raw().cast()) })?;
         // SAFETY: As before.
         to_result(unsafe { c::vfio_register_emulated_iommu_dev(device.as_raw()) })?;

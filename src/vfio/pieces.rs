@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn what_fits_is_one_piece() {
-        for count in [1, 2, 4, 8, N] {
+        for count in [1, 3, N] {
             let mut pieces = 0;
             let done = each::<N>(count, |_, length| {
                 pieces += 1;

@@ -167,8 +167,9 @@ impl Reader {
         there.then_some(head)
     }
 
-    /// Takes bytes away from the front of `bytes` until it can tell something about them. `None` says that it needs
-    /// more of them, or that the stream is complete; [`Event::End`] has then been told.
+    /// Takes bytes away from the front of `bytes` until it can tell something about them. What it leaves must come next,
+    /// as it is: it may be in the checksum already. `None` says that it needs more of them, or that the stream is complete;
+    /// [`Event::End`] has then been told.
     ///
     /// # Errors
     ///
@@ -280,8 +281,8 @@ impl Reader {
         self.total = self.total.saturating_add(taken);
     }
 
-    /// Sums up what was read, and what is there already of the `next` bytes that will be: a call costs more than a few bytes
-    /// more of one.
+    /// Sums up what was read, and of the `next` bytes those that are there already: one long sum is cheaper than two short
+    /// ones.
     #[inline]
     fn sum_up(&mut self, before: &[u8], rest: &[u8], next: usize) {
         let taken = before.len().saturating_sub(rest.len());
@@ -498,6 +499,22 @@ mod tests {
             let length = u32::try_from(length).unwrap_or(u32::MAX);
             bytes[28..].copy_from_slice(&length.to_le_bytes());
             assert_eq!(read(&bytes, 32).1.is_ok(), fits);
+        }
+    }
+
+    #[test]
+    fn what_is_left_may_come_again_with_less_or_more_behind_it() {
+        for lengths in [[54, 1, 3], [33, 1, 54], [9, 26, 2], [1, 54, 7], [33, 54, 1]] {
+            let mut reader = Reader::new(crc32c);
+            let (mut at, mut ended) = (0, false);
+            for length in lengths.into_iter().cycle().take(200) {
+                let rest = &STREAM[at..];
+                let mut piece = &rest[..length.min(rest.len())];
+                let before = piece.len();
+                ended |= reader.next(&mut piece) == Ok(Some(Event::End));
+                at += before - piece.len();
+            }
+            assert!(ended);
         }
     }
 }

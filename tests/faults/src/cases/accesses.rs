@@ -3,10 +3,10 @@
 
 use nix::errno::Errno;
 
-use vfio_client::device::Device;
+use vfio_client::device::{Access, Device};
 use vfio_client::ktap::{check, check_eq, Outcome};
 use vfio_client::migration::guest;
-use vfio_client::migration::v1::{Mapping, Region, RESUMING};
+use vfio_client::migration::v1::{Mapping, Region, RESUMING, RUNNING};
 use vfio_client::serial::{Port, BAR0, BAR0_REGISTER, CONFIG, DATA, INTERRUPT_LINE, SCR};
 
 use super::{cases, World};
@@ -16,6 +16,8 @@ cases![
     writes_whole_pieces_of_a_region,
     loses_a_character_that_could_not_be_given,
     maps_the_data_section_or_does_not,
+    makes_the_data_section_for_who_first_reads_the_region,
+    makes_the_data_section_for_who_first_maps_it,
 ];
 
 /// Where the data section is in the migration region.
@@ -189,4 +191,36 @@ fn maps_the_data_section_or_does_not(world: &World) -> Outcome {
     )?;
     device.reset()?;
     world.works(&device)
+}
+
+// The memory of the data section comes with its first use, hence a device that was just opened each time.
+
+fn makes_the_data_section_for_who_first_reads_the_region(world: &World) -> Outcome {
+    let mdev = world.create()?;
+    world.faults.each(
+        || Ok(Device::open(mdev.path(), Access::Cdev)?),
+        |device| Region::of(device)?.state(),
+        |device, came| {
+            came.is_clean(&[])?;
+            let state = Region::of(&device)?.state()?;
+            check_eq!(state, RUNNING, "the state, at the next try");
+            world.works(&device)
+        },
+    )
+}
+
+fn makes_the_data_section_for_who_first_maps_it(world: &World) -> Outcome {
+    let mdev = world.create()?;
+    world.faults.each(
+        || Ok(Device::open(mdev.path(), Access::Cdev)?),
+        |device| Mapping::new(&Region::of(device)?),
+        |device, came| {
+            came.is_clean(&[])?;
+            drop(came);
+            let mapping = Mapping::new(&Region::of(&device)?)?;
+            mapping.write(b"mapped");
+            drop(mapping);
+            world.works(&device)
+        },
+    )
 }
