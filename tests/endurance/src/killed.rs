@@ -35,9 +35,9 @@ pub fn leave_devices_as_new(world: &World) -> Outcome {
     let mut open = [0; 2];
     let done = stays_flat(world.amount(300, 20), BOUND, |rounds| {
         for number in rounds {
-            kill_one(world, &board, &mut rng, number)?;
+            kill_some(world, &board, &mut rng, number)?;
             open[0] += look_after(&mut rng)?;
-            open[1] += 1;
+            open[1] += 2;
         }
         Ok(())
     });
@@ -49,8 +49,11 @@ pub fn leave_devices_as_new(world: &World) -> Outcome {
     done
 }
 
-/// Starts a process that does everything, and kills it after a while.
-fn kill_one(world: &World, path: &Path, rng: &mut SmallRng, number: u64) -> Outcome {
+/// Starts a process that uses devices and one that creates and removes them, and kills both after a while.
+///
+/// It is two because vfio waits for the user of a device that is removed, and is not to be interrupted in that: a process that is
+/// killed while it removes what it has open itself never ends, as its files are closed by the last of its threads.
+fn kill_some(world: &World, path: &Path, rng: &mut SmallRng, number: u64) -> Outcome {
     let places = Places::find()?;
     for slot in 0..SLOTS {
         if !place::device(&uuid(slot)).exists() {
@@ -63,19 +66,30 @@ fn kill_one(world: &World, path: &Path, rng: &mut SmallRng, number: u64) -> Outc
     }
     let _ = fs::remove_file(path);
     let board = Board::create(path)?;
-    let mut child = Command::new(&world.program)
-        .arg("worker")
-        .arg("--board")
-        .arg(path)
-        .args(["--threads", "2", "--ops", "1000000"])
-        .args(["--seed", &rng.random::<u64>().to_string()])
-        .stdout(Stdio::null())
-        .spawn()?;
+    let mut children = Vec::new();
+    for part in ["use", "manage"] {
+        let child = Command::new(&world.program)
+            .args(["worker", "--part", part, "--board"])
+            .arg(path)
+            .args(["--threads", "2", "--ops", "1000000"])
+            .args(["--seed", &rng.random::<u64>().to_string()])
+            .stdout(Stdio::null())
+            .spawn()?;
+        children.push(child);
+    }
     board.start();
-    // From before it has begun to some hundred calls later.
+    // From before they have begun to some hundred calls later.
     std::thread::sleep(Duration::from_millis(rng.random_range(5..80)));
-    child.kill()?;
-    child.wait()?;
+    // In turns, who uses a device is killed first, or who waits for that to end.
+    if number % 2 == 0 {
+        children.reverse();
+    }
+    for child in &mut children {
+        child.kill()?;
+    }
+    for mut child in children {
+        child.wait()?;
+    }
     Ok(())
 }
 

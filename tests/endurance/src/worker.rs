@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -65,6 +65,20 @@ pub struct Worker {
     /// Removes devices that are being created as well, which the mdev core is not prepared for.
     #[arg(long)]
     rude: bool,
+    /// What it does.
+    #[arg(long, value_enum, default_value_t = Part::Both)]
+    part: Part,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Part {
+    /// Everything.
+    Both,
+    /// Opens devices and uses them, but removes none.
+    Use,
+    /// Creates and removes devices, but opens none.
+    Manage,
 }
 
 /// The UUID of a device.
@@ -89,6 +103,7 @@ pub struct Process {
     /// Streams that were saved, each with the number of its type.
     stock: Mutex<Vec<(usize, Vec<u8>)>>,
     rude: bool,
+    part: Part,
 }
 
 /// A device that is open. It is closed when the last thread has let go of it.
@@ -206,6 +221,9 @@ impl Process {
 
     fn remove(&self, slot: usize, rng: &mut SmallRng) {
         let notes = self.board.notes();
+        if self.part == Part::Use {
+            return;
+        }
         let is_coming = notes.coming[slot].load(SeqCst) > 0;
         if is_coming && !(self.rude && rng.random_ratio(1, 8)) {
             return;
@@ -224,6 +242,9 @@ impl Process {
 
     fn open(self: &Arc<Self>, slot: usize, rng: &mut SmallRng) {
         let notes = self.board.notes();
+        if self.part == Part::Manage {
+            return self.look(slot, rng);
+        }
         let is_going = notes.leaving[slot].load(SeqCst) + notes.sweeping.load(SeqCst) > 0;
         if is_going && !rng.random_ratio(1, 8) {
             return;
@@ -387,6 +408,7 @@ impl Worker {
             open: Default::default(),
             stock: Mutex::default(),
             rude: self.rude,
+            part: self.part,
         });
         let is_over = AtomicBool::new(false);
         println!("ready");
