@@ -21,7 +21,7 @@ test-debug: ## run all tests that run in an emulated machine on the debug kernel
 conformance: ## try our device and mtty by the rules of the migration protocol, side by side; MARKDOWN=FILE writes the page
 	@tests/conformance/run $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
-fuzz: ## search for inputs that break the version strings: TARGET="parse compare" for TIME=300 seconds each
+fuzz: ## search for what breaks the pure parts and the interface: TARGET="parse stream uart" for TIME=300 seconds each
 	@tests/fuzz/run $(if $(TIME),--time $(TIME)) $(TARGET)
 
 bench: ## measure beside mtty, the kernel's sample, and beside the limit; RECORD=1 writes Documentation/benchmarks.*
