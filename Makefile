@@ -15,7 +15,7 @@ demo: ## show the main job in an emulated machine: create, compare versions, use
 test: ## run every test; STAGES="host clippy" runs only some, V=1 shows all output
 	@tests/run
 
-test-debug: ## run all tests that run in an emulated machine on the debug kernel; any report of it is a failure
+test-debug: ## run the in-guest tests on the debug kernel, faults and the fuzzer with them; any report of it is a failure
 	@STAGES=debug tests/run
 
 conformance: ## try our device and mtty by the rules of the migration protocol, side by side; MARKDOWN=FILE writes the page

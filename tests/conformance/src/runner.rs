@@ -77,8 +77,14 @@ impl<'a> Runner<'a> {
                 remove_late(&uuid);
             }
         }
-        let said = log.as_mut().map_or(Ok(Vec::new()), Kmsg::lines);
-        let complaint = said.unwrap_or_default().into_iter().find(|line| {
+        let said = match log.as_mut().map(Kmsg::lines) {
+            Ok(Ok(lines)) => lines,
+            Ok(Err(errno)) | Err(&mut errno) => {
+                self.failed(number, name, &format!("the kernel's log: {errno}"));
+                return;
+            }
+        };
+        let complaint = said.into_iter().find(|line| {
             TROUBLE.iter().any(|trouble| line.contains(trouble)) && !line.contains("cut here ]")
         });
         match (complaint, outcome) {

@@ -8,6 +8,9 @@ set -u
 
 check "KASAN reports more than once" reports_all
 check "locks are checked" locks_are_checked
+for check in failslab fail_page_alloc fail_usercopy kcov; do
+	check "there is $check" [ -e "/sys/kernel/debug/$check" ]
+done
 
 # The sample prints where each object is. Those it has in a list are lost when it is gone. That not all are found is no fault: the
 # arrays by which the allocator hands out objects keep what stood there before, and kmemleak takes that for a reference.

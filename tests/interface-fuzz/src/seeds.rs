@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The programs that a run begins with: `seeds/` has valid uses of the interface, `findings/` has what was once wrong.
+//! The programs that a run begins with: `seeds/` has valid uses of the interface, and would have what was once wrong.
 
 use crate::program::Program;
 

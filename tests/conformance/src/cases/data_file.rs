@@ -2,7 +2,7 @@
 //! The file through which a state leaves or enters a device, and what becomes of it.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::support::*;
 use nix::fcntl::{fcntl, FcntlArg, FdFlag, OFlag};
@@ -349,9 +349,9 @@ fn is_cut_off_by_close(world: &World) -> Outcome {
     Ok(())
 }
 
-/// How long a kernel with CONFIG_DEBUG_KOBJECT_RELEASE may hold on to a device that was removed: twice the longest delay of
-/// one object.
-const LATE: Duration = Duration::from_secs(8);
+/// How long the memory of a device that was removed is waited for at most: a kernel with CONFIG_DEBUG_KOBJECT_RELEASE holds on
+/// to each of its objects for up to four seconds.
+const LATE: Duration = Duration::from_secs(30);
 
 /// The data file of a device that was removed, and whose memory has been given back and then to others.
 fn orphan(world: &World, state: u32) -> Result<DataFile, Miss> {
@@ -362,8 +362,9 @@ fn orphan(world: &World, state: u32) -> Result<DataFile, Miss> {
     let before = fs::read_to_string(&instances)?;
     card.close().remove()?;
     // The instance is given back with the memory, at once or late.
-    if fs::read_to_string(&instances)? == before {
-        std::thread::sleep(LATE);
+    let start = Instant::now();
+    while fs::read_to_string(&instances)? == before && start.elapsed() < LATE {
+        std::thread::sleep(Duration::from_millis(100));
     }
     let others: Vec<_> = (0..4).map(|_| world.idle()).collect::<Result<_, _>>()?;
     drop(others);
