@@ -37,6 +37,7 @@ mod port;
 mod receiver;
 mod registers;
 pub mod snapshot;
+mod source;
 mod transmitter;
 pub mod uart;
 

@@ -42,6 +42,7 @@ use super::registers::{
     IIR_FIFO,
     IIR_NONE, //
 };
+use super::source::Source;
 use super::transmitter::Transmitter;
 use super::PortCounters;
 use crate::migration::stream::RecordError;
@@ -51,34 +52,6 @@ pub const REGISTERS: usize = 8;
 
 /// The divisor latch after reset: 9600 baud.
 const RESET_DIVISOR: u16 = 12;
-
-/// Why a port interrupts. The order is the chip's priority, highest first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Source {
-    /// LSR shows an error.
-    LineStatus,
-    /// The receiver reached its trigger level; in 16450 mode, the receiver has a character.
-    ReceivedData,
-    /// The receiver has characters, but fewer than its trigger level.
-    CharacterTimeout,
-    /// The transmitter became empty.
-    TransmitterEmpty,
-    /// A modem line changed.
-    ModemStatus,
-}
-
-impl Source {
-    /// The source as IIR identifies it, bit 0 ("no interrupt") included.
-    fn identification(self) -> u8 {
-        match self {
-            Self::LineStatus => 0x06,
-            Self::ReceivedData => 0x04,
-            Self::CharacterTimeout => 0x0c,
-            Self::TransmitterEmpty => 0x02,
-            Self::ModemStatus => 0x00,
-        }
-    }
-}
 
 /// A 16550A and its plug.
 ///
