@@ -218,13 +218,13 @@ fn applies_no_mixture_of_two_streams(world: &World<'_>) -> Outcome {
         );
         check_errno!(v2::set(&device, RUNNING), EINVAL, "round {round}: to run");
         check_eq!(v2::state(&device)?, RESUMING, "round {round}: state");
-        // One may have come to its end before the other began. Then that is what is in the device, until it is reset.
-        let want = match first.is_ok() || second.is_ok() {
-            true => &loaded,
-            false => &marked,
-        };
+        // One may have come to its end before the other began: then that is in the device, until it is reset. That each of its
+        // bytes was taken does not say so: what the other wrote may have begun a record that had room for the rest.
         let seen = guest::glance(&device, world.ports())?;
-        guest::same(&seen, want, &format!("round {round}"))?;
+        let when = format!("round {round}");
+        if (first.is_err() && second.is_err()) || guest::same(&seen, &loaded, &when).is_err() {
+            guest::same(&seen, &marked, &when)?;
+        }
         device.reset()?;
         plays(world, &device, 0, "after a reset")?;
         Ok(met)
