@@ -5,8 +5,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../report.sh"
 
 LEAKS=/sys/kernel/debug/kmemleak
-# shellcheck disable=SC2034 # used by the scripts
-PLANTED=/run/planted-leaks # the addresses of what begin.sh leaks
 
 # locks_are_checked: lockdep ends its work for good after its first report, and when one of its tables is full.
 locks_are_checked() { grep -E 'debug_locks: +1$' /proc/lockdep_stats || grep -E 'debug_locks|\[max' /proc/lockdep_stats; }

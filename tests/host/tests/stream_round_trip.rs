@@ -212,6 +212,25 @@ fn version_2_is_version_1_with_the_counters_behind() {
     }
 }
 
+/// What has the number of a later version's record is nothing that version 1 knows.
+#[test]
+fn version_1_skips_a_record_with_the_tag_of_the_counters() {
+    let card = full_card(Ports::One);
+    let mut plain = Plain::of_version(1, &card);
+    for place in 0..=plain.records.len() {
+        let mut with = plain.clone();
+        with.records
+            .insert(place, Record::new(COUNTERS, 0, &[0x5a; 205]));
+        assert_eq!(load(Ports::One, &with.write()).card(), as_of(1, &card));
+        with.drop_skipped();
+        assert_eq!(with, plain);
+    }
+    plain
+        .records
+        .push(Record::new(COUNTERS, MANDATORY, &[0; 16]));
+    assert!(load(Ports::One, &plain.write()).is_refused());
+}
+
 #[test]
 fn counters_of_any_number_travel() {
     for ports in [Ports::One, Ports::Two] {

@@ -40,7 +40,7 @@ impl Log {
         // Where the kernel does not have these, its log is kept for as long as it is.
         let _ = fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
         let _ = fs::write("/sys/module/kernel/parameters/panic_console_replay", "1");
-        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT] {
             // SAFETY: the handler calls nothing but what a handler may.
             unsafe {
                 libc::signal(

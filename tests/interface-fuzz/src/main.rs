@@ -17,8 +17,9 @@ mod symbols;
 mod world;
 
 use std::fs;
+use std::panic;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use clap::Parser;
@@ -91,8 +92,19 @@ const RESULTS: [(&str, Holds); 6] = [
     ("more_is_reached_than_by_the_seeds", more_is_reached),
 ];
 
+/// Makes a panic end the process at once. Otherwise it would remove devices on its way out, which waits for whoever has them
+/// open, and that is this very process.
+fn die_of_panics() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::abort();
+    }));
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    die_of_panics();
     let programs = match programs(&cli.replay) {
         Ok(programs) => programs,
         Err(wrong) => {

@@ -280,6 +280,14 @@ impl Plain {
         sealed(bytes)
     }
 
+    /// Takes out what a destination skips: the records that its version of the stream does not have and that are not
+    /// MANDATORY.
+    pub fn drop_skipped(&mut self) {
+        let newest = if self.version == 1 { PORT } else { COUNTERS };
+        self.records
+            .retain(|record| record.flags != 0 || (CONFIG..=newest).contains(&record.tag));
+    }
+
     /// The payload of the first record with that tag.
     pub fn payload(&mut self, tag: u16) -> &mut Vec<u8> {
         let record = self.records.iter_mut().find(|record| record.tag == tag);

@@ -112,7 +112,7 @@ fn text_of(world: &World, device: u64, number: u64) -> Vec<u8> {
     };
     match number as usize % TEXTS.len() {
         0 => of_type(device),
-        1 => of_type(device + 1),
+        1 => of_type(device.wrapping_add(1)),
         fixed => TEXTS[fixed].as_bytes().to_vec(),
     }
 }
