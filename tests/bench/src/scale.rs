@@ -27,7 +27,7 @@ pub fn measure(
     rounds: usize,
     clock: f64,
 ) -> Result<Vec<Scale>, Errno> {
-    let most = instances(kind)?;
+    let most = kind.available()? as usize;
     let mut devices: Vec<Mdev> = Vec::new();
     let mut scales = Vec::new();
     for &number in numbers.iter().filter(|number| **number < most) {
@@ -54,12 +54,6 @@ pub fn measure(
     Ok(scales)
 }
 
-/// How many there can be.
-fn instances(kind: &MdevType) -> Result<usize, Errno> {
-    let text = fs::read_to_string(kind.path().join("available_instances")).map_err(errno_of)?;
-    text.trim().parse().map_err(|_| Errno::EPROTO)
-}
-
 /// How many bytes of the kernel's memory each device takes, at each of these numbers of devices: all of it is in objects
 /// of which the kernel keeps the number.
 ///
@@ -70,7 +64,7 @@ fn instances(kind: &MdevType) -> Result<usize, Errno> {
 ///
 /// What any of the operations answers.
 pub fn memory(kind: &MdevType, numbers: &[usize]) -> Result<Vec<(usize, f64)>, Errno> {
-    let most = instances(kind)?;
+    let most = kind.available()? as usize;
     let none = settled()? as f64;
     let mut devices = Vec::new();
     let numbers = numbers.iter().filter(|number| **number < most);

@@ -15,6 +15,7 @@ use nix::unistd::{fork, pipe, ForkResult, Pid};
 use vfio_client::kmsg::Kmsg;
 use vfio_client::ktap::{Miss, Outcome};
 use vfio_client::sysfs::remove;
+use vfio_client::wait::poll_while;
 
 use crate::case::Case;
 use crate::world::{devices, World};
@@ -143,8 +144,11 @@ impl<'a> Runner<'a> {
         };
         if !told {
             let _ = kill(child, Signal::SIGKILL);
-            let gone = reap(child, LAST_CHANCE).is_some();
-            let how = if gone { "was ended" } else { "cannot be ended" };
+            let how = if reap(child) {
+                "was ended"
+            } else {
+                "cannot be ended"
+            };
             let text = format!("hung: after {:?} it {how}", self.limit);
             return Err(Miss::Failed(text));
         }
@@ -181,16 +185,12 @@ fn answer(writer: OwnedFd, world: &World, case: &Case) -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// Waits for a process to end, for at most this long.
-fn reap(child: Pid, limit: Duration) -> Option<()> {
-    let end = Instant::now() + limit;
-    while Instant::now() < end {
-        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(20)),
-            _ => return Some(()),
-        }
-    }
-    None
+/// Waits for a process to end, for [`LAST_CHANCE`]. Whether it did.
+fn reap(child: Pid) -> bool {
+    let look = || waitpid(child, Some(WaitPidFlag::WNOHANG));
+    let is_alive = |status: &_| *status == Ok(WaitStatus::StillAlive);
+    let status = poll_while(LAST_CHANCE, Duration::from_millis(20), look, is_alive);
+    !is_alive(&status)
 }
 
 /// Removes a device that a case left, unless that takes too long: a process of its own does it.
@@ -203,7 +203,7 @@ fn remove_late(uuid: &str) {
             unsafe { libc::_exit(0) }
         }
         Ok(ForkResult::Parent { child }) => {
-            if reap(child, LAST_CHANCE).is_none() {
+            if !reap(child) {
                 println!("# {uuid} cannot be removed");
             }
         }

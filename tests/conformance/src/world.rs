@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::ops::Deref;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use vfio_bindings::bindings::vfio::{
@@ -14,11 +15,19 @@ use vfio_client::ktap::{skip, Miss};
 use vfio_client::migration::v2;
 use vfio_client::serial::{Port, Signal, COMMAND, COMMAND_IO, COMMAND_MASTER, CONFIG, STATUS};
 use vfio_client::sysfs::{Mdev, MdevType};
+use vfio_client::wait::poll_while;
 
 /// The registers of one port take this much of a BAR.
 const PORT_SIZE: u64 = 8;
 /// How many BARs a PCI device has.
 pub const BARS: u32 = 6;
+
+/// How long what a removed device held is waited for at most: a kernel with `CONFIG_DEBUG_KOBJECT_RELEASE` holds on to each
+/// of its objects for up to four seconds.
+pub const LATE: Duration = Duration::from_secs(30);
+
+/// How long the wait is between two looks.
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a case's devices come from.
 pub struct World {
@@ -158,18 +167,13 @@ impl World {
             return Ok(mdev);
         }
         // What the last case removed may come back late.
-        for _ in 0..200 {
-            match Mdev::create(kind) {
-                Err(Errno::ENOSPC | Errno::EUSERS | Errno::EBUSY) => {
-                    std::thread::sleep(std::time::Duration::from_millis(100));
-                }
-                made => return Ok(made?),
-            }
+        let is_full = |made: &_| matches!(made, Err(Errno::ENOSPC | Errno::EUSERS | Errno::EBUSY));
+        let made = poll_while(LATE, PAUSE, || Mdev::create(kind), is_full);
+        if is_full(&made) {
+            let text = format!("no instance of {} is free", kind.name());
+            return Err(Miss::Failed(text));
         }
-        Err(Miss::Failed(format!(
-            "no instance of {} is free",
-            kind.name()
-        )))
+        Ok(made?)
     }
 }
 

@@ -4,10 +4,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
-use vfio_client::sysfs::errno_of;
+use vfio_client::sysfs::{available, errno_of};
+use vfio_client::wait::poll_while;
 
 use crate::registry::PARENTS;
 
@@ -74,15 +76,12 @@ impl Places {
     ///
     /// As for [`create`](Self::create).
     pub fn create_again(&self, parent: usize, kind: usize, uuid: &str) -> Result<(), Errno> {
-        for _ in 0..300 {
-            match self.create(parent, kind, uuid) {
-                Err(Errno::EEXIST) if releases_late() && !device(uuid).exists() => {
-                    std::thread::sleep(std::time::Duration::from_millis(100));
-                }
-                done => return done,
-            }
-        }
-        Err(Errno::EEXIST)
+        poll_while(
+            Duration::from_secs(60),
+            Duration::from_millis(100),
+            || self.create(parent, kind, uuid),
+            |done| *done == Err(Errno::EEXIST) && releases_late() && !device(uuid).exists(),
+        )
     }
 
     /// How many more there can be.
@@ -91,8 +90,7 @@ impl Places {
     ///
     /// What open(2) and read(2) answer.
     pub fn available(&self, parent: usize) -> Result<u32, Errno> {
-        let text = read(&self.kind(parent, 0).join("available_instances"))?;
-        text.trim().parse().map_err(|_| Errno::EPROTO)
+        available(&self.kind(parent, 0))
     }
 
     /// Unbinds the driver from a card; returns when everything below is gone.
@@ -190,7 +188,7 @@ impl Module {
     pub fn wait_until_gone(&self) {
         let names = ["/sys/bus/mdev/drivers/migdev", CARDS];
         while names.iter().any(|name| Path::new(name).exists()) {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -200,17 +198,18 @@ impl Module {
     ///
     /// What the calls answer; `EAGAIN` when it is in use for good.
     pub fn reload(&self, limit: u32) -> Result<(), Errno> {
-        for _ in 0..500 {
-            match self.unload() {
-                Err(Errno::EAGAIN) => std::thread::sleep(std::time::Duration::from_millis(20)),
-                Ok(()) | Err(Errno::ENOENT) => {
-                    self.wait_until_gone();
-                    return self.load(limit);
-                }
-                Err(errno) => return Err(errno),
-            }
+        let unloaded = poll_while(
+            Duration::from_secs(60),
+            Duration::from_millis(20),
+            || self.unload(),
+            |done| *done == Err(Errno::EAGAIN),
+        );
+        match unloaded {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
         }
-        Err(Errno::EAGAIN)
+        self.wait_until_gone();
+        self.load(limit)
     }
 }
 

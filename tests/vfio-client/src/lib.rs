@@ -11,3 +11,4 @@ pub mod memory;
 pub mod migration;
 pub mod serial;
 pub mod sysfs;
+pub mod wait;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Mediated devices as sysfs shows them: types under a parent, devices under a type.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -84,6 +85,15 @@ impl MdevType {
             }
         }
         Ok(None)
+    }
+
+    /// How many more devices of it there can be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`available`].
+    pub fn available(&self) -> Result<u32, Errno> {
+        available(&self.path)
     }
 
     /// At which versions its devices are created, or are to be from now on.
@@ -174,6 +184,20 @@ impl Drop for Mdev {
             }
         }
     }
+}
+
+/// How many more devices there can be of the type that has this directory, by one read(2) of `available_instances`.
+///
+/// # Errors
+///
+/// What open(2) and read(2) answer; `EPROTO` when it is no number.
+pub fn available(kind: &Path) -> Result<u32, Errno> {
+    let mut text = [0; 16];
+    let count = File::open(kind.join("available_instances"))
+        .and_then(|mut file| file.read(&mut text))
+        .map_err(errno_of)?;
+    let text = std::str::from_utf8(&text[..count]).map_err(|_| Errno::EPROTO)?;
+    text.trim().parse().map_err(|_| Errno::EPROTO)
 }
 
 /// Writes to the `remove` file of a device's directory.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The file through which a state leaves or enters a device, and what becomes of it.
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::support::*;
 use nix::fcntl::{fcntl, FcntlArg, FdFlag, OFlag};
@@ -13,6 +12,9 @@ use vfio_client::memory::Cliff;
 use vfio_client::migration::v2::{
     self, DataFile, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, STOP, STOP_COPY,
 };
+use vfio_client::wait::poll_while;
+
+use crate::world::{LATE, PAUSE};
 
 cases![
     is_read_in_pieces_of_any_size: POSIX, "The stream is the same in pieces of any size.";
@@ -349,23 +351,16 @@ fn is_cut_off_by_close(world: &World) -> Outcome {
     Ok(())
 }
 
-/// How long the memory of a device that was removed is waited for at most: a kernel with CONFIG_DEBUG_KOBJECT_RELEASE holds on
-/// to each of its objects for up to four seconds.
-const LATE: Duration = Duration::from_secs(30);
-
 /// The data file of a device that was removed, and whose memory has been given back and then to others.
 fn orphan(world: &World, state: u32) -> Result<DataFile, Miss> {
     world.may_remove()?;
     let card = world.card()?;
-    let instances = card.mdev().kind().path().join("available_instances");
+    let kind = card.mdev().kind().clone();
     let file = v2::open(&card, state)?;
-    let before = fs::read_to_string(&instances)?;
+    let before = kind.available()?;
     card.close().remove()?;
     // The instance is given back with the memory, at once or late.
-    let start = Instant::now();
-    while fs::read_to_string(&instances)? == before && start.elapsed() < LATE {
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    poll_while(LATE, PAUSE, || kind.available(), |now| *now == Ok(before))?;
     let others: Vec<_> = (0..4).map(|_| world.idle()).collect::<Result<_, _>>()?;
     drop(others);
     Ok(file)

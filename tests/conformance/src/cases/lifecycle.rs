@@ -2,11 +2,13 @@
 //! Creation and removal, and what a device says in the log while it is used.
 
 use std::fs;
-use std::time::Duration;
 
 use super::support::*;
 use vfio_client::kmsg::Kmsg;
 use vfio_client::migration::v2::{self, STATES};
+use vfio_client::wait::poll_while;
+
+use crate::world::{LATE, PAUSE};
 
 cases![
     says_what_it_is: DRIVERS, "The type's device_api is vfio-pci.";
@@ -35,25 +37,15 @@ fn says_what_it_is(world: &World) -> Outcome {
 fn counts_its_instances(world: &World) -> Outcome {
     world.may_remove()?;
     let mdev = world.idle()?;
-    let file = mdev.kind().path().join("available_instances");
-    let free = || -> Result<i64, Miss> {
-        let text = fs::read_to_string(&file)?;
-        text.trim()
-            .parse()
-            .map_err(|_| Miss::Failed(format!("{text:?} is no number")))
-    };
+    let free = || mdev.kind().available();
     let before = free()?;
     let second = world.idle()?;
-    check_eq!(free()?, before - 1, "instances with a device more");
+    let want = before.wrapping_sub(1);
+    check_eq!(free()?, want, "instances with a device more");
     second.remove()?;
     // What is released late comes back late.
-    for _ in 0..300 {
-        if free()? == before {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    check_eq!(free()?, before, "instances after its removal");
+    let after = poll_while(LATE, PAUSE, free, |now| now.is_ok_and(|now| now != before))?;
+    check_eq!(after, before, "instances after its removal");
     Ok(())
 }
 

@@ -2,15 +2,16 @@
 //! The cases: each is a path into the module, and says what holds when something on it fails.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
 use vfio_client::device::{Access, Device};
-use vfio_client::ktap::{check, Miss, Outcome};
+use vfio_client::ktap::{check, Outcome};
 use vfio_client::migration::guest::{self, View};
 use vfio_client::migration::v2;
 use vfio_client::sysfs::{Mdev, MdevType};
+use vfio_client::wait::poll_while;
 
 use crate::sweep::{Faults, Part};
 
@@ -113,11 +114,8 @@ impl World {
     /// # Errors
     ///
     /// What the file answers.
-    pub fn available(&self) -> Result<u32, Miss> {
-        let text = std::fs::read_to_string(self.kind.path().join("available_instances"))?;
-        text.trim()
-            .parse()
-            .map_err(|_| Miss::Failed(format!("available_instances: {text}")))
+    pub fn available(&self) -> Result<u32, Errno> {
+        self.kind.available()
     }
 
     /// Checks that as many devices can be created as before, once all has been released: that may come late.
@@ -126,12 +124,12 @@ impl World {
     ///
     /// Fails the case otherwise.
     pub fn gave_back(&self, before: u32) -> Outcome {
-        let mut now = self.available()?;
-        let start = Instant::now();
-        while now != before && start.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(100));
-            now = self.available()?;
-        }
+        let now = poll_while(
+            PATIENCE,
+            Duration::from_millis(100),
+            || self.available(),
+            |now| now.is_ok_and(|now| now != before),
+        )?;
         check!(now == before, "{now} instances available, before {before}");
         Ok(())
     }

@@ -15,6 +15,7 @@ use vfio_bindings::bindings::vfio::{
 };
 use vfio_client::device::{request, requests, Access};
 use vfio_client::sysfs::Mdev;
+use vfio_client::wait::poll_while;
 
 use super::{World, DEVICES};
 use crate::calls::Answer;
@@ -96,16 +97,14 @@ pub fn remove(world: &mut World, arguments: &[u64]) -> Answer {
 
 /// Waits until a thread sleeps, so that what it has begun is the same in each run; but not for long.
 fn wait_for_sleep(thread: Pid) {
-    for _ in 0..200 {
-        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+    let path = format!("/proc/self/task/{thread}/stat");
+    poll_while(
+        Duration::from_millis(500),
+        Duration::from_millis(1),
+        || fs::read_to_string(&path).unwrap_or_default(),
         // The name before the state may have anything in it but the last parenthesis.
-        match stat.rsplit_once(") ") {
-            Some((_, rest)) if rest.starts_with('R') => {
-                std::thread::sleep(Duration::from_millis(1))
-            }
-            _ => return,
-        }
-    }
+        |stat| matches!(stat.rsplit_once(") "), Some((_, rest)) if rest.starts_with('R')),
+    );
 }
 
 impl World {

@@ -24,6 +24,7 @@ use vfio_client::ktap::{check, check_eq, check_errno, skip, Outcome};
 use vfio_client::memory::Argument;
 use vfio_client::serial::{enable, Port, Signal, CONFIG, IER, SCR};
 use vfio_client::sysfs::{remove, Mdev};
+use vfio_client::wait::poll_while;
 
 cases![
     opens_a_hundred_times,
@@ -264,14 +265,8 @@ fn survives_a_user_that_is_killed(world: &World<'_>) -> Outcome {
         "the device was free while the child had it"
     );
     // The kernel may still be closing what the child had open.
-    let mut device = world.open();
-    for _ in 0..100 {
-        if device.is_ok() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-        device = world.open();
-    }
+    let (limit, pause) = (Duration::from_secs(5), Duration::from_millis(10));
+    let device = poll_while(limit, pause, || world.open(), Result::is_err);
     check_eq!(Port::new(&device?, 0).get(IER)?, 0, "IER for the next user");
     Ok(())
 }

@@ -19,6 +19,7 @@ use vfio_client::migration::stream::Stream;
 use vfio_client::migration::v1::{Mapping, Region};
 use vfio_client::migration::v2::{self, DataFile, PRE_COPY, RESUMING, RUNNING, STATES, STOP_COPY};
 use vfio_client::serial::{Port, SCR};
+use vfio_client::wait::poll_while;
 
 cases![
     outlives_its_device_and_the_removal_of_it,
@@ -79,21 +80,20 @@ fn uses() -> Result<u32, Errno> {
     count.trim().parse().map_err(|_| Errno::EINVAL)
 }
 
+/// How often it is in use, once the kernel has let go of what was given up; whatever it is, if it does not come to that.
+fn uses_come_to(wanted: u32) -> Result<u32, Errno> {
+    let (limit, pause) = (Duration::from_secs(5), Duration::from_millis(5));
+    poll_while(limit, pause, uses, |now| now.is_ok_and(|now| now != wanted))
+}
+
 fn keeps_the_module_loaded(world: &World<'_>) -> Outcome {
     let before = uses()?;
     let (mdev, device) = world.another()?;
     let file = v2::open(&device, STOP_COPY)?;
     drop(device);
     mdev.remove()?;
-    // The kernel may still be letting go of what was removed.
-    for _ in 0..100 {
-        if uses()? == before + 1 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
     check_eq!(
-        uses()?,
+        uses_come_to(before + 1)?,
         before + 1,
         "uses of the module with only the file left"
     );
@@ -102,14 +102,8 @@ fn keeps_the_module_loaded(world: &World<'_>) -> Outcome {
     check_errno!(unloaded, EAGAIN, "unloading the module");
     is_dead(&file, STOP_COPY)?;
     drop(file);
-    for _ in 0..100 {
-        if uses()? == before {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
     check_eq!(
-        uses()?,
+        uses_come_to(before)?,
         before,
         "uses of the module once the file is closed"
     );
