@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
-use vfio_client::ktap::{check, Outcome};
+use vfio_client::ktap::{check, Miss, Outcome};
+use vfio_client::wait::poll_while;
 
 use super::{cases, World};
 use crate::sweep::Part;
@@ -43,9 +45,15 @@ fn unload() -> Result<(), Errno> {
     Errno::result(done).map(|_| ())
 }
 
-/// Whether the module is there, and whole: each trace of it is there, or none is.
-fn is_loaded() -> Result<bool, vfio_client::ktap::Miss> {
-    let there = TRACES.map(|path| Path::new(path).exists());
+/// Whether the module is there, and whole: each trace of it is there, or none is. Where releases are late, the directory of a
+/// driver that is gone stays until its own release.
+fn is_loaded() -> Result<bool, Miss> {
+    let there = poll_while(
+        Duration::from_secs(60),
+        Duration::from_millis(50),
+        || TRACES.map(|path| Path::new(path).exists()),
+        |there| there.iter().any(|trace| *trace != there[0]),
+    );
     let loaded = there[0];
     check!(
         there.iter().all(|trace| *trace == loaded),
