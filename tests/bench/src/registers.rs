@@ -41,7 +41,7 @@ pub fn add<'a>(world: &'a World, benches: &mut Vec<Bench<'a>>) {
 fn read<'a, const N: usize>(world: &'a World, what: &str, region: u32, at: u64) -> Bench<'a> {
     let operation = |fd, at| Operation::new(move || calls::pread(fd, &mut [0; N], at));
     let at = file_offset(region, at);
-    Bench::new(format!("{what}: read {N} bytes"))
+    Bench::new(format!("{what}: read {}", bytes(N)))
         .goal(Goal::Register)
         .ours(operation(world.ours.source.fd(), at))
         .peer(operation(world.peer.source.fd(), at))
@@ -54,15 +54,21 @@ fn write<'a, const N: usize>(
     what: &str,
     region: u32,
     at: u64,
-    bytes: [u8; N],
+    value: [u8; N],
 ) -> Bench<'a> {
-    let operation = |fd, at| Operation::new(move || calls::pwrite(fd, &bytes, at));
+    let operation = |fd, at| Operation::new(move || calls::pwrite(fd, &value, at));
     let at = file_offset(region, at);
-    Bench::new(format!("{what}: write {N} bytes"))
+    Bench::new(format!("{what}: write {}", bytes(N)))
         .goal(Goal::Register)
         .ours(operation(world.ours.source.fd(), at))
         .peer(operation(world.peer.source.fd(), at))
         .limit("pwrite to /dev/zero", operation(world.zero.as_raw_fd(), 0))
+}
+
+/// So many bytes, in words.
+fn bytes(count: usize) -> String {
+    let unit = if count == 1 { "byte" } else { "bytes" };
+    format!("{count} {unit}")
 }
 
 /// As many characters as both can keep: the peer loses all of them when its 16 places are full.
