@@ -8,6 +8,7 @@
 mod attributes;
 mod calls;
 mod cards;
+mod check;
 mod interrupts;
 mod ioctls;
 mod lifecycle;
@@ -32,6 +33,7 @@ use nix::errno::Errno;
 use vfio_client::device::{open_rw, requests};
 
 use crate::cards::{Card, Driver};
+use crate::check::Extent;
 use crate::measure::{Bench, Operation};
 use crate::results::{Goal, Made, Memory, Results, Row};
 
@@ -96,6 +98,15 @@ enum Command {
         qemu: Vec<String>,
         #[command(flatten)]
         made: Made,
+    },
+    /// Fail unless results that come on standard input have each figure that they should, and no other
+    Check {
+        /// The numbers of devices that were measured
+        #[arg(long, value_delimiter = ',')]
+        scale: Vec<usize>,
+        /// They were merged with what was found elsewhere
+        #[arg(long)]
+        whole: bool,
     },
     /// Print the table of results that come on standard input
     Table,
@@ -296,6 +307,16 @@ fn run(options: Options) -> Result<(), String> {
             }
             results.qemu = qemu.chunks_exact(3).map(qemu_row).collect();
             print_json(&results)?;
+        }
+        Command::Check { scale, whole } => {
+            let extent = Extent {
+                scale: &scale,
+                is_whole: whole,
+            };
+            let faults = check::faults(&results()?, &extent);
+            if !faults.is_empty() {
+                return Err(format!("not what there should be:\n{}", faults.join("\n")));
+            }
         }
         Command::Table => print!("{}", table::table(&results()?)),
         Command::Page => print!("{}", page::page(&results()?)),
