@@ -30,8 +30,10 @@ const STRUCTURE: &[Errno] = &[EINVAL, EFAULT];
 const INTERRUPTS: &[Errno] = &[EINVAL, EFAULT, EBADF, EBUSY, ENOTTY];
 /// What a feature answers; too many ranges and too long ones are the VFIO core's.
 const FEATURES: &[Errno] = &[EINVAL, ENOTTY, EFAULT, EBUSY, E2BIG, EOVERFLOW];
-/// What any request answers: also that the device cannot be bound again, to what is no iommufd.
-const REQUESTS: &[Errno] = &[EINVAL, ENOTTY, EFAULT, EBADF, ENOENT, EBUSY, E2BIG];
+/// What any request answers: also that the device cannot be bound again, to what is no iommufd, nor attached by PASID.
+const REQUESTS: &[Errno] = &[
+    EINVAL, ENOTTY, EFAULT, EBADF, ENOENT, EBUSY, E2BIG, EOPNOTSUPP,
+];
 /// What reading a region answers.
 const ACCESS: &[Errno] = &[EINVAL, EFAULT];
 /// What asking for a state answers, also of a device that does not migrate.
