@@ -6,7 +6,8 @@ use std::time::Duration;
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_UNMASK,
     VFIO_IRQ_SET_DATA_BOOL, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE,
-    VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_REQ_IRQ_INDEX,
+    VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_PCI_REQ_IRQ_INDEX,
 };
 
 use vfio_client::device::{requests, Device};
@@ -27,7 +28,7 @@ cases![
 ];
 
 /// An argument for interrupt 0 of an index, with data.
-fn set(flags: u32, index: u32, data: &[u8]) -> Box<Argument> {
+pub fn set(flags: u32, index: u32, data: &[u8]) -> Box<Argument> {
     let size = 20 + data.len() as u32;
     let mut argument = Box::new(Argument::words(&[size, flags, index, 0, 1]));
     argument.put(20, data);
@@ -35,14 +36,21 @@ fn set(flags: u32, index: u32, data: &[u8]) -> Box<Argument> {
 }
 
 /// The indexes that an eventfd can be given to.
-const INDEXES: [u32; 3] = [
+pub const INDEXES: [u32; 4] = [
     VFIO_PCI_INTX_IRQ_INDEX,
     VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_PCI_ERR_IRQ_INDEX,
     VFIO_PCI_REQ_IRQ_INDEX,
 ];
 
+/// The ways to say that something is to be done at once.
+const NOW: [(u32, &[u8]); 2] = [
+    (VFIO_IRQ_SET_DATA_NONE, &[]),
+    (VFIO_IRQ_SET_DATA_BOOL, &[1]),
+];
+
 /// How often an index signals when it is told to.
-fn signals(device: &Device, index: u32, signal: &Signal) -> Result<u64, nix::errno::Errno> {
+pub fn signals(device: &Device, index: u32, signal: &Signal) -> Result<u64, nix::errno::Errno> {
     // Where nothing is tied to it there is nothing to signal, which may be an error.
     let _ = device.irq_now(VFIO_IRQ_SET_ACTION_TRIGGER, index);
     signal.taken(Duration::ZERO)
@@ -78,14 +86,10 @@ fn signals_an_eventfd_from_now_on_or_does_not(world: &World) -> Outcome {
 
 fn signals_at_once_or_does_not(world: &World) -> Outcome {
     let (_mdev, device) = world.opened()?;
-    let ways: [(u32, &[u8]); 2] = [
-        (VFIO_IRQ_SET_DATA_NONE, &[]),
-        (VFIO_IRQ_SET_DATA_BOOL, &[1]),
-    ];
     for index in INDEXES {
         let signal = Signal::new()?;
         device.irq_fd(VFIO_IRQ_SET_ACTION_TRIGGER, index, signal.fd())?;
-        for (kind, data) in ways {
+        for (kind, data) in NOW {
             let flags = kind | VFIO_IRQ_SET_ACTION_TRIGGER;
             world.faults.each(
                 || Ok(set(flags, index, data)),
@@ -105,7 +109,7 @@ fn signals_at_once_or_does_not(world: &World) -> Outcome {
 }
 
 /// A device whose pin asks for an interrupt that nobody has been told of, as it is masked.
-fn masked(world: &World, device: &Device, signal: &Signal) -> Outcome {
+pub fn masked(world: &World, device: &Device, signal: &Signal) -> Outcome {
     device.irq_disable(VFIO_PCI_INTX_IRQ_INDEX)?;
     device.reset()?;
     enable(device, world.ports)?;
@@ -123,31 +127,32 @@ fn masks_or_does_not(world: &World) -> Outcome {
     let (_mdev, device) = world.opened()?;
     let index = VFIO_PCI_INTX_IRQ_INDEX;
     let port = Port::new(&device, 0);
-    let flags = VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_MASK;
-    world.faults.each(
-        || {
-            device.irq_disable(index)?;
-            device.reset()?;
-            enable(&device, world.ports)?;
-            let signal = Signal::new()?;
-            device.irq_fd(VFIO_IRQ_SET_ACTION_TRIGGER, index, signal.fd())?;
-            Ok((signal, set(flags, index, &[1])))
-        },
-        |(_, argument)| device.ioctl(requests::SET_IRQS, argument),
-        |(signal, _), came| {
-            came.is_clean(&[])?;
-            port.assert_interrupt()?;
-            let masked = came.answer.is_ok();
-            check_eq!(
-                signal.taken(Duration::ZERO)?,
-                u64::from(!masked),
-                "signalled"
-            );
-            device.irq_bool(VFIO_IRQ_SET_ACTION_UNMASK, index, 1)?;
-            check_eq!(signal.taken(Duration::ZERO)?, 1, "unmasked");
-            Ok(())
-        },
-    )?;
+    for (kind, data) in NOW {
+        world.faults.each(
+            || {
+                device.irq_disable(index)?;
+                device.reset()?;
+                enable(&device, world.ports)?;
+                let signal = Signal::new()?;
+                device.irq_fd(VFIO_IRQ_SET_ACTION_TRIGGER, index, signal.fd())?;
+                Ok((signal, set(kind | VFIO_IRQ_SET_ACTION_MASK, index, data)))
+            },
+            |(_, argument)| device.ioctl(requests::SET_IRQS, argument),
+            |(signal, _), came| {
+                came.is_clean(&[])?;
+                port.assert_interrupt()?;
+                let masked = came.answer.is_ok();
+                check_eq!(
+                    signal.taken(Duration::ZERO)?,
+                    u64::from(!masked),
+                    "signalled"
+                );
+                device.irq_bool(VFIO_IRQ_SET_ACTION_UNMASK, index, 1)?;
+                check_eq!(signal.taken(Duration::ZERO)?, 1, "unmasked");
+                Ok(())
+            },
+        )?;
+    }
     device.irq_disable(index)?;
     world.works(&device)
 }
@@ -155,27 +160,28 @@ fn masks_or_does_not(world: &World) -> Outcome {
 fn unmasks_or_does_not(world: &World) -> Outcome {
     let (_mdev, device) = world.opened()?;
     let index = VFIO_PCI_INTX_IRQ_INDEX;
-    let flags = VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_UNMASK;
-    world.faults.each(
-        || {
-            let signal = Signal::new()?;
-            masked(world, &device, &signal)?;
-            Ok((signal, set(flags, index, &[1])))
-        },
-        |(_, argument)| device.ioctl(requests::SET_IRQS, argument),
-        |(signal, _), came| {
-            came.is_clean(&[])?;
-            let unmasked = came.answer.is_ok();
-            check_eq!(
-                signal.taken(Duration::ZERO)?,
-                u64::from(unmasked),
-                "signalled"
-            );
-            device.irq_bool(VFIO_IRQ_SET_ACTION_UNMASK, index, 1)?;
-            check_eq!(signal.taken(Duration::ZERO)?, 1, "the next try");
-            Ok(())
-        },
-    )?;
+    for (kind, data) in NOW {
+        world.faults.each(
+            || {
+                let signal = Signal::new()?;
+                masked(world, &device, &signal)?;
+                Ok((signal, set(kind | VFIO_IRQ_SET_ACTION_UNMASK, index, data)))
+            },
+            |(_, argument)| device.ioctl(requests::SET_IRQS, argument),
+            |(signal, _), came| {
+                came.is_clean(&[])?;
+                let unmasked = came.answer.is_ok();
+                check_eq!(
+                    signal.taken(Duration::ZERO)?,
+                    u64::from(unmasked),
+                    "signalled"
+                );
+                device.irq_bool(VFIO_IRQ_SET_ACTION_UNMASK, index, 1)?;
+                check_eq!(signal.taken(Duration::ZERO)?, 1, "the next try");
+                Ok(())
+            },
+        )?;
+    }
     device.irq_disable(index)?;
     world.works(&device)
 }

@@ -17,6 +17,7 @@ use crate::sweep::{Faults, Part};
 
 mod accesses;
 mod cards;
+mod eventfds;
 mod files;
 mod interrupts;
 pub mod leaks;
@@ -24,6 +25,7 @@ mod lifetime;
 mod module;
 mod opening;
 mod queries;
+mod refusals;
 mod region;
 mod transfer;
 
@@ -189,15 +191,17 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static Case)> {
     GROUPS.iter().flat_map(each)
 }
 
-const GROUPS: [(&str, &[Case]); 10] = [
+const GROUPS: [(&str, &[Case]); 12] = [
     ("lifetime", lifetime::CASES),
     ("opening", opening::CASES),
     ("queries", queries::CASES),
     ("interrupts", interrupts::CASES),
+    ("eventfds", eventfds::CASES),
     ("accesses", accesses::CASES),
     ("transfer", transfer::CASES),
     ("region", region::CASES),
     ("files", files::CASES),
+    ("refusals", refusals::CASES),
     ("cards", cards::CASES),
     ("module", module::CASES),
 ];

@@ -7,10 +7,15 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use vfio_bindings::bindings::vfio::{
+    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_PCI_INTX_IRQ_INDEX,
+};
 
 use vfio_client::device::{ioctl, ioctl_number, open_cdev, open_rw, requests, Access, Device};
 use vfio_client::ktap::{check, check_eq, Miss, Outcome};
 use vfio_client::memory::Argument;
+use vfio_client::migration::{logging, v2};
+use vfio_client::serial::Signal;
 use vfio_client::sysfs::{errno_of, Mdev};
 
 use super::{cases, World};
@@ -22,7 +27,10 @@ cases![
     gives_a_device_from_a_group,
     opens_a_character_device,
     binds_a_character_device,
-    attaches_an_address_space;
+    attaches_an_address_space,
+    attaches_another_address_space_or_keeps_the_former,
+    detaches_an_address_space_or_keeps_it,
+    closes_wholly_whatever_fails;
     gives_a_container_to_a_group,
 ];
 
@@ -211,23 +219,118 @@ fn binds_a_character_device(world: &World) -> Outcome {
     )
 }
 
+/// A bound character device, its iommufd, and two address spaces of that.
+fn bound(mdev: &Mdev) -> Result<(File, File, [u32; 2]), Errno> {
+    let iommufd = open_rw(Path::new("/dev/iommu"))?;
+    let device = open_cdev(mdev.path())?;
+    vfio_client::device::bind(&device, &iommufd)?;
+    let mut spaces = [0; 2];
+    for space in &mut spaces {
+        let mut ioas = Argument::words(&[12, 0, 0]);
+        ioctl(iommufd.as_fd(), requests::IOAS_ALLOC, &mut ioas)?;
+        *space = ioas.get(8);
+    }
+    Ok((device, iommufd, spaces))
+}
+
+/// `VFIO_DEVICE_ATTACH_IOMMUFD_PT`
+fn attach(device: &File, argument: &mut Argument) -> Result<i32, Errno> {
+    ioctl(device.as_fd(), requests::ATTACH_IOMMUFD_PT, argument)
+}
+
+/// An argument of it.
+fn attaching(space: u32) -> Box<Argument> {
+    Box::new(Argument::words(&[12, 0, space]))
+}
+
+/// `VFIO_DEVICE_DETACH_IOMMUFD_PT`
+fn detach(device: &File, argument: &mut Argument) -> Result<i32, Errno> {
+    ioctl(device.as_fd(), requests::DETACH_IOMMUFD_PT, argument)
+}
+
 fn attaches_an_address_space(world: &World) -> Outcome {
     let mdev = world.create()?;
     let free = lowest_descriptor()?;
     world.faults.each(
         || {
-            let iommufd = open_rw(Path::new("/dev/iommu"))?;
-            let device = open_cdev(mdev.path())?;
-            vfio_client::device::bind(&device, &iommufd)?;
-            let mut ioas = Argument::words(&[12, 0, 0]);
-            ioctl(iommufd.as_fd(), requests::IOAS_ALLOC, &mut ioas)?;
-            let argument = Box::new(Argument::words(&[12, 0, ioas.get(8)]));
-            Ok((device, iommufd, argument))
+            let (device, iommufd, spaces) = bound(&mdev)?;
+            Ok((device, iommufd, attaching(spaces[0])))
         },
-        |(device, _, argument)| ioctl(device.as_fd(), requests::ATTACH_IOMMUFD_PT, argument),
+        |(device, _, argument)| attach(device, argument),
         |(device, iommufd, _), came| {
             drop((device, iommufd));
             judge(world, &mdev, came, Access::Cdev, free)
         },
     )
+}
+
+fn attaches_another_address_space_or_keeps_the_former(world: &World) -> Outcome {
+    let mdev = world.create()?;
+    let free = lowest_descriptor()?;
+    world.faults.each(
+        || {
+            let (device, iommufd, [former, other]) = bound(&mdev)?;
+            attach(&device, &mut attaching(former))?;
+            Ok((device, iommufd, other, attaching(other)))
+        },
+        |(device, _, _, argument)| attach(device, argument),
+        |(device, iommufd, other, _), came| {
+            attach(&device, &mut attaching(other))?;
+            drop((device, iommufd));
+            judge(world, &mdev, came, Access::Cdev, free)
+        },
+    )
+}
+
+fn detaches_an_address_space_or_keeps_it(world: &World) -> Outcome {
+    let mdev = world.create()?;
+    let free = lowest_descriptor()?;
+    world.faults.each(
+        || {
+            let (device, iommufd, [space, _]) = bound(&mdev)?;
+            attach(&device, &mut attaching(space))?;
+            let argument = Box::new(Argument::words(&[8, 0]));
+            Ok((device, iommufd, space, argument))
+        },
+        |(device, _, _, argument)| detach(device, argument),
+        |(device, iommufd, space, _), came| {
+            detach(&device, &mut Argument::words(&[8, 0]))?;
+            attach(&device, &mut attaching(space))?;
+            drop((device, iommufd));
+            judge(world, &mdev, came, Access::Cdev, free)
+        },
+    )
+}
+
+// close(2) tells nobody of memory that the kernel did not get for it.
+
+fn closes_wholly_whatever_fails(world: &World) -> Outcome {
+    let mdev = world.create()?;
+    let free = lowest_descriptor()?;
+    for by in [Access::Cdev, Access::Group] {
+        world.faults.each(
+            || {
+                // All that a close ends: interrupts, a log of DMA, a transfer.
+                let device = Device::open(mdev.path(), by)?;
+                world.busy(&device)?;
+                let signals = [Signal::new()?, Signal::new()?];
+                let pin = VFIO_PCI_INTX_IRQ_INDEX;
+                device.irq_fd(VFIO_IRQ_SET_ACTION_TRIGGER, pin, signals[0].fd())?;
+                device.irq_fd(VFIO_IRQ_SET_ACTION_UNMASK, pin, signals[1].fd())?;
+                logging::start(&device, 4096, &[(0x10_0000, 0x10_0000)])?;
+                let file = v2::open(&device, v2::STOP_COPY)?;
+                Ok((signals, file, Some(device)))
+            },
+            |(_, _, device)| {
+                drop(device.take());
+                Ok(())
+            },
+            |(signals, file, _), came| {
+                check!(file.is_disabled(), "the transfer goes on");
+                drop((signals, file));
+                judge(world, &mdev, came, by, free)
+            },
+        )?;
+    }
+    Ok(())
 }

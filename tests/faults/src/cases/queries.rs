@@ -12,7 +12,7 @@ use vfio_bindings::bindings::vfio::{
     VFIO_PCI_MSI_IRQ_INDEX,
 };
 
-use vfio_client::device::{ioctl, requests, Device};
+use vfio_client::device::{ioctl, requests, Access, Device};
 use vfio_client::ktap::{check, check_eq, Outcome};
 use vfio_client::memory::Argument;
 use vfio_client::migration::v1::Region;
@@ -31,6 +31,7 @@ cases![
     says_what_state_it_is_in,
     says_which_features_it_has,
     says_how_much_is_left_in_pre_copy,
+    takes_the_newer_form_of_pre_copy_or_does_not,
     starts_to_log_dma_or_does_not,
     stops_logging_dma_or_goes_on,
     reports_the_log_of_dma_again_and_again,
@@ -111,32 +112,68 @@ fn says_which_features_it_has(world: &World) -> Outcome {
     )
 }
 
+/// The argument that asks for the newer form of `struct vfio_precopy_info`, whose flags mean something.
+fn newer_form() -> Box<Argument> {
+    let feature = v2::PRECOPY_INFO_V2 | VFIO_DEVICE_FEATURE_SET;
+    Box::new(Argument::words(&[8, feature]))
+}
+
 fn says_how_much_is_left_in_pre_copy(world: &World) -> Outcome {
-    let (_mdev, device) = world.opened()?;
-    world.busy(&device)?;
-    let file = v2::open(&device, v2::PRE_COPY)?;
-    let want = file.precopy_info(24)?;
+    for newer in [false, true] {
+        let (_mdev, device) = world.opened()?;
+        if newer {
+            device.ioctl(requests::FEATURE, &mut newer_form())?;
+        }
+        world.busy(&device)?;
+        let file = v2::open(&device, v2::PRE_COPY)?;
+        let want = file.precopy_info(24)?;
+        world.faults.each(
+            || Ok(Box::new(Argument::words(&[24, u32::MAX]))),
+            |asked| ioctl(file.fd().as_fd(), v2::GET_PRECOPY_INFO, asked),
+            |asked, came| {
+                came.is_clean(&[])?;
+                if came.answer.is_ok() {
+                    check_eq!(asked.get(4), 0, "flags");
+                    check_eq!(asked.get64(8), want.initial, "initial_bytes");
+                    check_eq!(asked.get64(16), want.dirty, "dirty_bytes");
+                }
+                check_eq!(file.precopy_info(24)?, want, "the next answer");
+                check_eq!(v2::state(&device)?, v2::PRE_COPY, "the state");
+                Ok(())
+            },
+        )?;
+        check_eq!(
+            file.drain(4096)?.len() as u64,
+            want.initial,
+            "what can be read of it"
+        );
+        drop(file);
+        world.works(&device)?;
+    }
+    Ok(())
+}
+
+fn takes_the_newer_form_of_pre_copy_or_does_not(world: &World) -> Outcome {
+    let mdev = world.create()?;
     world.faults.each(
-        || Ok(Box::new(Argument::words(&[24]))),
-        |asked| ioctl(file.fd().as_fd(), v2::GET_PRECOPY_INFO, asked),
-        |asked, came| {
-            came.is_clean(&[])?;
-            if came.answer.is_ok() {
-                check_eq!(asked.get64(8), want.initial, "initial_bytes");
-                check_eq!(asked.get64(16), want.dirty, "dirty_bytes");
-            }
-            check_eq!(file.precopy_info(24)?, want, "the next answer");
-            check_eq!(v2::state(&device)?, v2::PRE_COPY, "the state");
-            Ok(())
+        // It is taken once for as long as the device is open.
+        || {
+            let device = Device::open(mdev.path(), Access::Cdev)?;
+            Ok((device, newer_form()))
         },
-    )?;
-    check_eq!(
-        file.drain(4096)?.len() as u64,
-        want.initial,
-        "what can be read of it"
-    );
-    drop(file);
-    world.works(&device)
+        |(device, asked)| device.ioctl(requests::FEATURE, asked),
+        |(device, _), came| {
+            came.is_clean(&[])?;
+            device.ioctl(requests::FEATURE, &mut newer_form())?;
+            world.busy(&device)?;
+            let file = v2::open(&device, v2::PRE_COPY)?;
+            let info = file.precopy_info(24)?;
+            check!(info.initial > 0, "nothing to send first");
+            check_eq!((info.flags, info.dirty), (0, 0), "flags, and dirty_bytes");
+            drop(file);
+            world.works(&device)
+        },
+    )
 }
 
 /// A megabyte, and its pages.
