@@ -4,12 +4,19 @@
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::stat::{makedev, mknod, Mode, SFlag};
 use nix::sys::uio::pwrite;
+use vfio_bindings::bindings::vfio::{VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_REQ_IRQ_INDEX};
 
+use vfio_client::device::{Access, Device};
 use vfio_client::ktap::{check, Miss, Outcome};
+use vfio_client::serial::Signal;
 use vfio_client::sysfs::{errno_of, Mdev};
 
 use super::{cases, World};
@@ -18,6 +25,7 @@ use crate::sweep::Part;
 cases![
     creates_a_device_or_leaves_nothing,
     removes_a_device_or_leaves_it_whole,
+    removes_a_device_in_use_or_leaves_it_to_its_user,
 ];
 
 /// All but what the kernel itself does not cope with: where the core of vfio cannot make the group of a device, it warns
@@ -58,33 +66,105 @@ fn creates_a_device_or_leaves_nothing(world: &World) -> Outcome {
 fn removes_a_device_or_leaves_it_whole(world: &World) -> Outcome {
     let before = world.available()?;
     world.faults.each(
-        || {
-            let mdev = world.create()?;
-            let remove = write_only(&mdev.path().join("remove"))?;
-            let nodes = nodes(&mdev)?;
-            Ok((mdev, nodes, remove))
-        },
+        || removable(world),
         |(_, _, remove)| pwrite(remove, b"1", 0),
         |(mdev, nodes, _), came| {
             came.is_clean(&[])?;
-            let path: PathBuf = mdev.path().into();
-            if came.answer.is_err() {
-                check!(path.exists(), "the device is gone");
-                world.opens_and_works(&mdev)?;
-                mdev.remove()?;
-            } else {
-                // It is not there to be removed when this goes out of scope.
-                std::mem::forget(mdev);
-            }
-            check!(!path.exists(), "the device is still there");
-            remove_nodes(&nodes)
+            is_removed_or_whole(world, mdev, &nodes, came.answer.is_ok())
         },
     )?;
     world.gave_back(before)
 }
 
-/// The files in /dev that lead to a device, each with where it is shown.
-fn nodes(mdev: &Mdev) -> Result<Vec<(PathBuf, PathBuf)>, Miss> {
+fn removes_a_device_in_use_or_leaves_it_to_its_user(world: &World) -> Outcome {
+    let before = world.available()?;
+    world.faults.each(
+        || {
+            let removable = removable(world)?;
+            let user = User::of(&removable.0)?;
+            Ok((removable, user))
+        },
+        |((_, _, remove), _)| pwrite(remove, b"1", 0),
+        |((mdev, nodes, _), user), came| {
+            let asked = user.asked()?;
+            came.is_clean(&[])?;
+            check!(asked == came.answer.is_ok(), "asked for it back: {asked}");
+            is_removed_or_whole(world, mdev, &nodes, came.answer.is_ok())
+        },
+    )?;
+    world.gave_back(before)
+}
+
+/// Files in /dev, each with where it is shown.
+type Nodes = Vec<(PathBuf, PathBuf)>;
+
+/// A device, the files that lead to it, and the file that removes it.
+fn removable(world: &World) -> Result<(Mdev, Nodes, File), Miss> {
+    let mdev = world.create()?;
+    let remove = write_only(&mdev.path().join("remove"))?;
+    let nodes = nodes(&mdev)?;
+    Ok((mdev, nodes, remove))
+}
+
+/// Checks that a device is gone if it was removed, and otherwise that it works and can be removed.
+fn is_removed_or_whole(
+    world: &World,
+    mdev: Mdev,
+    nodes: &[(PathBuf, PathBuf)],
+    removed: bool,
+) -> Outcome {
+    let path: PathBuf = mdev.path().into();
+    if removed {
+        // It is not there to be removed when this goes out of scope.
+        std::mem::forget(mdev);
+    } else {
+        check!(path.exists(), "the device is gone");
+        world.opens_and_works(&mdev)?;
+        mdev.remove()?;
+    }
+    check!(!path.exists(), "the device is still there");
+    remove_nodes(nodes)
+}
+
+/// Who has a device open and closes it when asked to.
+struct User {
+    thread: JoinHandle<Result<bool, Errno>>,
+    leaves: Arc<AtomicBool>,
+}
+
+impl User {
+    fn of(mdev: &Mdev) -> Result<Self, Errno> {
+        let device = Device::open(mdev.path(), Access::Cdev)?;
+        let request = Signal::new()?;
+        let trigger = VFIO_IRQ_SET_ACTION_TRIGGER;
+        device.irq_fd(trigger, VFIO_PCI_REQ_IRQ_INDEX, request.fd())?;
+        let leaves = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let leaves = leaves.clone();
+            move || loop {
+                // Asked last: who was asked before it was to leave says so.
+                let is_last = leaves.load(Ordering::SeqCst);
+                let asked = request.taken(Duration::from_millis(20))? > 0;
+                if asked || is_last {
+                    drop(device);
+                    return Ok(asked);
+                }
+            }
+        });
+        Ok(User { thread, leaves })
+    }
+
+    /// Lets the user go, and says whether it was asked to.
+    fn asked(self) -> Result<bool, Miss> {
+        self.leaves.store(true, Ordering::SeqCst);
+        let asked = self.thread.join();
+        let asked = asked.map_err(|_| Miss::Failed("the user panicked".to_owned()))?;
+        Ok(asked?)
+    }
+}
+
+/// The files in /dev that lead to a device.
+fn nodes(mdev: &Mdev) -> Result<Nodes, Miss> {
     let group = std::fs::read_link(mdev.path().join("iommu_group"))?;
     let group = group.file_name().ok_or(Errno::ENODEV)?;
     let groups = Path::new("/sys/class/vfio").join(group);
