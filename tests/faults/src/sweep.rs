@@ -131,7 +131,8 @@ impl Faults {
     }
 
     /// Sweeps over a call. `prepare` brings all that is needed, `act` makes the call and nothing else, and `judge` looks at
-    /// what came of it, and tries again without faults. At the end `judge` sees a call in which nothing failed.
+    /// what came of it, and tries again without faults. `judge` sees a call in which nothing failed too: at the end of each pass, or
+    /// where only some faults are taken, before it.
     ///
     /// # Errors
     ///
@@ -187,7 +188,15 @@ impl Faults {
                 self.note(format!("{pass:?}: one in {step} of {}", calls.unwrap_or(0)));
             }
             let tries = if part.most.is_some() { 1 } else { tries };
-            self.pass(pass, (step, tries), &mut prepare, &mut act, &mut judge)?;
+            // The call without a fault was seen when they were counted: it is not made once more.
+            let last = calls.unwrap_or(MOST);
+            self.pass(
+                pass,
+                (step, tries, last),
+                &mut prepare,
+                &mut act,
+                &mut judge,
+            )?;
         }
         Ok(())
     }
@@ -196,7 +205,7 @@ impl Faults {
     fn pass<S, R>(
         &self,
         pass: Pass,
-        (step, tries): (u32, u32),
+        (step, tries, last): (u32, u32, u32),
         prepare: &mut impl FnMut() -> Result<S, Miss>,
         act: &mut impl FnMut(&mut S) -> Result<R, Errno>,
         judge: &mut impl FnMut(S, Came<R>) -> Outcome,
@@ -204,7 +213,7 @@ impl Faults {
         let mut broken = Vec::new();
         let mut nth = 1;
         let mut tried = 0;
-        while nth < MOST && broken.len() < ENOUGH {
+        while nth < MOST && nth <= last && broken.len() < ENOUGH {
             let mut state = prepare()?;
             let (answer, fault) = self.injector.armed(nth, || act(&mut state))?;
             let said = answer.as_ref().err().copied();

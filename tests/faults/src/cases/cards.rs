@@ -25,13 +25,16 @@ const PCI: &str = "/sys/bus/pci";
 /// The driver of the cards.
 const DRIVER: &str = "/sys/bus/pci/drivers/migdev";
 
-/// What of the PCI bus calls the driver, without what the kernel itself does not cope with: where an allocation fails while ACPI
-/// is asked for the interrupt of a card, an object of its own is used after it was freed; and where the bus cannot tell of a
-/// card that it has found, it warns.
+/// What asks ACPI for the interrupt of a card, which is bound or unbound. The kernel itself does not cope with faults there: an
+/// object of ACPI's own is used after it was freed.
+pub const ACPI: &str = "acpi_ns_evaluate";
+
+/// What of the PCI bus calls the driver, without [`ACPI`], and without what else the kernel does not cope with: where the bus
+/// cannot tell of a card that it has found, it warns.
 fn part(world: &World, within: &'static str) -> Part {
     Part {
         within: Some(within),
-        without: Some("acpi_ns_evaluate"),
+        without: Some(ACPI),
         ..world.slow()
     }
 }

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use vfio_client::ktap::{check, Miss, Outcome};
 use vfio_client::wait::poll_while;
 
+use super::cards::ACPI;
 use super::{cases, World};
 use crate::sweep::Part;
 
@@ -62,12 +63,22 @@ fn is_loaded() -> Result<bool, Miss> {
     Ok(loaded)
 }
 
+/// Checks that devices can be made, and taken away again.
+fn works(world: &World) -> Outcome {
+    let mdev = world.create()?;
+    world.opens_and_works(&mdev)?;
+    Ok(mdev.remove()?)
+}
+
 fn loads_wholly_or_leaves_nothing(world: &World) -> Outcome {
     let module = File::open(&world.module)?;
     unload()?;
+    check!(!is_loaded()?, "not unloaded");
     let part = Part {
         // What the kernel does before it calls the module is its own, and thousands of steps long.
         within: (!world.all).then_some("do_init_module"),
+        // The cards are bound on the way.
+        without: Some(ACPI),
         ..world.slow()
     };
     let swept = world.faults.each_of(
@@ -81,12 +92,10 @@ fn loads_wholly_or_leaves_nothing(world: &World) -> Outcome {
                 "loaded, or not, in spite of the answer"
             );
             if came.answer.is_err() {
-                // The next try is the next fault's, and the last one works.
+                // The next try is the next fault's, and the last one, below, works.
                 return Ok(());
             }
-            let mdev = world.create()?;
-            world.opens_and_works(&mdev)?;
-            mdev.remove()?;
+            works(world)?;
             unload()?;
             check!(!is_loaded()?, "not unloaded");
             Ok(())
@@ -95,13 +104,19 @@ fn loads_wholly_or_leaves_nothing(world: &World) -> Outcome {
     if !is_loaded()? {
         load(&module)?;
     }
-    swept
+    swept?;
+    works(world)
 }
 
 fn unloads_wholly_or_stays(world: &World) -> Outcome {
     let module = File::open(&world.module)?;
+    let part = Part {
+        // The cards are unbound on the way.
+        without: Some(ACPI),
+        ..world.slow()
+    };
     let swept = world.faults.each_of(
-        &world.slow(),
+        &part,
         || {
             if !is_loaded()? {
                 load(&module)?;
@@ -116,8 +131,7 @@ fn unloads_wholly_or_stays(world: &World) -> Outcome {
                 "loaded, or not, in spite of the answer"
             );
             if came.answer.is_err() {
-                let mdev = world.create()?;
-                world.opens_and_works(&mdev)?;
+                works(world)?;
             }
             Ok(())
         },
@@ -125,5 +139,6 @@ fn unloads_wholly_or_stays(world: &World) -> Outcome {
     if !is_loaded()? {
         load(&module)?;
     }
-    swept
+    swept?;
+    works(world)
 }
