@@ -206,16 +206,19 @@ pub fn reset(world: &mut World, arguments: &[u64]) -> Answer {
     plain(world.request(arguments[0], requests::RESET, memory::GOOD, &[]))
 }
 
+/// So many ranges are there to be logged, whatever number of them a request tells.
+const RANGES: u64 = 64;
+
 /// `VFIO_DEVICE_FEATURE`, with four numbers behind its head, of which the third may be an address.
 pub fn feature(world: &mut World, arguments: &[u64]) -> Answer {
     let &[device, memory, argsz, flags, first, second, pointed, last] = arguments else {
         return None;
     };
     let feature = flags as u32 & VFIO_DEVICE_FEATURE_MASK;
-    // What is pointed to stands far from the structure.
-    let ranges: Vec<u8> = [first, last, second, first]
-        .iter()
-        .flat_map(|word| word.to_ne_bytes())
+    // What is pointed to stands far from the structure: ranges of one length, each where the one before it ends.
+    let ranges: Vec<u8> = (0..RANGES)
+        .flat_map(|number| [first.wrapping_add(last.wrapping_mul(number)), last])
+        .flat_map(u64::to_ne_bytes)
         .collect();
     let pointer = if pointed == memory::GOOD {
         4096
