@@ -71,7 +71,8 @@ impl Locked<'_> {
     ///
     /// # Errors
     ///
-    /// `EBADF` or `EINVAL` for what is no eventfd, `ENOMEM`.
+    /// `EBADF` or `EINVAL` for what is no eventfd; `ENOMEM`, after which it listens to neither, since the VFIO core
+    /// takes no other in a place that has one.
     #[cfg(CONFIG_VFIO_VIRQFD)]
     pub(super) fn assign<T: Operations>(&self, device: &Device<T>, fd: Option<i32>) -> Result {
         let raw = self.irqfd.raw.get();
