@@ -71,13 +71,20 @@ impl Interrupts {
     #[inline]
     pub(super) fn follow(&mut self, card: &model::Card, is_running: bool) {
         if is_running && card.pending() {
-            self.msi.set(card.msi_asserted());
-            self.intx
-                .set(card.intx_asserted() && !self.msi.is_enabled());
+            self.follow_pending(card);
         } else {
             self.msi.set(false);
             self.intx.set(false);
         }
+    }
+
+    /// [Follows](Self::follow) a card that has a reason to interrupt. Apart, as that is inlined in many places, and few
+    /// accesses come here.
+    #[inline(never)]
+    fn follow_pending(&mut self, card: &model::Card) {
+        self.msi.set(card.msi_asserted());
+        self.intx
+            .set(card.intx_asserted() && !self.msi.is_enabled());
     }
 
     /// Signals INTx once, whether the card asserts it or not, if the guest uses it. To be called when a card that has taken in

@@ -49,6 +49,8 @@ pub(super) fn is_data(offset: u64) -> bool {
 }
 
 /// Reads the region.
+// Never, here and below, as its caller is inlined in many places.
+#[inline(never)]
 pub(super) fn read(live: &Live, offset: u64, bytes: &mut [u8]) -> Result<usize> {
     live.with(|state| {
         let (_, migration, window) = state.region()?;
@@ -58,6 +60,7 @@ pub(super) fn read(live: &Live, offset: u64, bytes: &mut [u8]) -> Result<usize> 
 }
 
 /// Writes the region.
+#[inline(never)]
 pub(super) fn write(live: &Live, offset: u64, bytes: &[u8]) -> Result<usize> {
     live.change(|state| {
         let (card, migration, window) = state.region()?;

@@ -58,25 +58,16 @@ pub(super) fn read<T: Operations>(
 ) -> Result<usize> {
     let place = Place::new(position)?;
     let count = clamp(device, place, count)?;
-    let mut writer = UserSlice::new(buffer, count).writer();
+    let writer = UserSlice::new(buffer, count).writer();
     // Nearly all accesses are of one register.
     match count {
-        1 => return read_register::<T, 1>(device, place, writer),
-        2 => return read_register::<T, 2>(device, place, writer),
-        4 => return read_register::<T, 4>(device, place, writer),
-        8 => return read_register::<T, 8>(device, place, writer),
-        _ => (),
+        0 => Ok(0),
+        1 => read_register::<T, 1>(device, place, writer),
+        2 => read_register::<T, 2>(device, place, writer),
+        4 => read_register::<T, 4>(device, place, writer),
+        8 => read_register::<T, 8>(device, place, writer),
+        _ => read_pieces(device, place, count, writer),
     }
-
-    pieces::each::<CHUNK>(count, |done, length| {
-        let offset = place.offset + done as u64;
-        let mut bounce = [0; CHUNK];
-        let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
-        let moved = T::read(device.data(), place.index, offset, piece)?;
-        // A driver that claims more than it was asked for gets no more.
-        writer.write_slice(piece.get(..moved).unwrap_or(piece))?;
-        Ok(moved)
-    })
 }
 
 /// Writes `count` bytes from `buffer` to the device file at `position`.
@@ -92,15 +83,44 @@ pub(super) fn write<T: Operations>(
 ) -> Result<usize> {
     let place = Place::new(position)?;
     let count = clamp(device, place, count)?;
-    let mut reader = UserSlice::new(buffer, count).reader();
+    let reader = UserSlice::new(buffer, count).reader();
     match count {
-        1 => return write_register::<T, 1>(device, place, reader),
-        2 => return write_register::<T, 2>(device, place, reader),
-        4 => return write_register::<T, 4>(device, place, reader),
-        8 => return write_register::<T, 8>(device, place, reader),
-        _ => (),
+        0 => Ok(0),
+        1 => write_register::<T, 1>(device, place, reader),
+        2 => write_register::<T, 2>(device, place, reader),
+        4 => write_register::<T, 4>(device, place, reader),
+        8 => write_register::<T, 8>(device, place, reader),
+        _ => write_pieces(device, place, count, reader),
     }
+}
 
+/// Reads `count` bytes at `place`, in pieces. Apart from the short ones, so that those need little of the stack.
+#[inline(never)]
+fn read_pieces<T: Operations>(
+    device: &Device<T>,
+    place: Place,
+    count: usize,
+    mut writer: UserSliceWriter,
+) -> Result<usize> {
+    pieces::each::<CHUNK>(count, |done, length| {
+        let offset = place.offset + done as u64;
+        let mut bounce = [0; CHUNK];
+        let piece = bounce.get_mut(..length).ok_or(EINVAL)?;
+        let moved = T::read(device.data(), place.index, offset, piece)?;
+        // A driver that claims more than it was asked for gets no more.
+        writer.write_slice(piece.get(..moved).unwrap_or(piece))?;
+        Ok(moved)
+    })
+}
+
+/// Writes `count` bytes at `place`, as [`read_pieces`] reads them.
+#[inline(never)]
+fn write_pieces<T: Operations>(
+    device: &Device<T>,
+    place: Place,
+    count: usize,
+    mut reader: UserSliceReader,
+) -> Result<usize> {
     pieces::each::<CHUNK>(count, |done, length| {
         let offset = place.offset + done as u64;
         let mut bounce = [0; CHUNK];

@@ -103,7 +103,7 @@ fn set_irqs<T: Operations>(device: &Device<T>, argument: UserPtr) -> Result {
     }
 
     let set = request.copy_data()?;
-    let irqfd = device.irqfd().lock();
+    let mut irqfd = device.irqfd().lock();
     if is_maskable && set.disables_index() {
         irqfd.assign(device, None)?;
     }

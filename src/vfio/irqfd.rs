@@ -33,9 +33,10 @@ use kernel::{
 /// The eventfd that unmasks the interrupt of a device, if user space assigned one.
 #[pin_data]
 pub(super) struct Irqfd {
-    /// Held while interrupts are configured. Not taken when the eventfd is signalled.
+    /// Held while interrupts are configured. Not taken when the eventfd is signalled. Whether there may be something to wait
+    /// for: an eventfd was listened to since the last wait.
     #[pin]
-    gate: Mutex<()>,
+    gate: Mutex<bool>,
     /// What the core is listening with, or null. The core writes here too, under a lock of its own, when user space
     /// closes the eventfd.
     #[pin]
@@ -46,7 +47,7 @@ impl Irqfd {
     /// Returns an initializer for one that does not listen.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            gate <- new_mutex!(()),
+            gate <- new_mutex!(false),
             raw: Opaque::new(null_mut()),
         })
     }
@@ -55,7 +56,7 @@ impl Irqfd {
     pub(super) fn lock(&self) -> Locked<'_> {
         Locked {
             irqfd: self,
-            _gate: self.gate.lock(),
+            gate: self.gate.lock(),
         }
     }
 }
@@ -63,7 +64,7 @@ impl Irqfd {
 /// An [`Irqfd`] whose gate is held.
 pub(super) struct Locked<'a> {
     irqfd: &'a Irqfd,
-    _gate: Guard<'a, (), MutexBackend>,
+    gate: Guard<'a, bool, MutexBackend>,
 }
 
 impl Locked<'_> {
@@ -74,16 +75,18 @@ impl Locked<'_> {
     /// `EBADF` or `EINVAL` for what is no eventfd; `ENOMEM`, after which it listens to neither, since the VFIO core
     /// takes no other in a place that has one.
     #[cfg(CONFIG_VFIO_VIRQFD)]
-    pub(super) fn assign<T: Operations>(&self, device: &Device<T>, fd: Option<i32>) -> Result {
+    pub(super) fn assign<T: Operations>(&mut self, device: &Device<T>, fd: Option<i32>) -> Result {
         let raw = self.irqfd.raw.get();
         // What is refused changes nothing.
         fd.map(EventFd::from_fd).transpose()?;
 
-        // SAFETY: The place is valid, and `T::unmask` does not take the gate, which is held while it is waited for.
-        unsafe { c::vfio_virqfd_disable(raw) };
+        if core::mem::take(&mut *self.gate) {
+            // SAFETY: The place is valid, and `T::unmask` does not take the gate, which is held while it is waited for.
+            unsafe { c::vfio_virqfd_disable(raw) };
+        }
         let Some(fd) = fd else { return Ok(()) };
         // SAFETY: The device outlives the listening, because it ends that when it is closed. The place is valid and
-        // holds null.
+        // holds null, since nothing was listened to since the last wait.
         kernel::error::to_result(unsafe {
             c::vfio_virqfd_enable(
                 device.as_raw().cast(),
@@ -93,7 +96,9 @@ impl Locked<'_> {
                 raw,
                 fd,
             )
-        })
+        })?;
+        *self.gate = true;
+        Ok(())
     }
 
     /// Refuses to listen.
@@ -102,8 +107,8 @@ impl Locked<'_> {
     ///
     /// `ENOTTY` for any eventfd.
     #[cfg(not(CONFIG_VFIO_VIRQFD))]
-    pub(super) fn assign<T: Operations>(&self, _device: &Device<T>, fd: Option<i32>) -> Result {
-        let _ = &self.irqfd.raw;
+    pub(super) fn assign<T: Operations>(&mut self, _device: &Device<T>, fd: Option<i32>) -> Result {
+        let _ = (&self.irqfd.raw, &self.gate);
         fd.map_or(Ok(()), |_| Err(ENOTTY))
     }
 }
