@@ -142,7 +142,8 @@ impl Card {
     /// Reads BAR0 from byte `offset` on. Each byte is a register, with the side effects of reading it.
     pub fn io_read(&mut self, offset: usize, out: &mut [u8]) -> usize {
         let count = transferred(Self::io_len(self.ports), offset, out.len());
-        for (at, byte) in (offset..).zip(out.iter_mut().take(count)) {
+        for (index, byte) in out.iter_mut().take(count).enumerate() {
+            let at = offset.wrapping_add(index);
             if let Some(uart) = self.uarts.get_mut(at / uart::REGISTERS) {
                 *byte = uart.read(at % uart::REGISTERS);
             }
@@ -153,7 +154,8 @@ impl Card {
     /// Writes BAR0 from byte `offset` on. Each byte is a register, with the side effects of writing it.
     pub fn io_write(&mut self, offset: usize, data: &[u8]) -> usize {
         let count = transferred(Self::io_len(self.ports), offset, data.len());
-        for (at, byte) in (offset..).zip(data.iter().take(count)) {
+        for (index, byte) in data.iter().take(count).enumerate() {
+            let at = offset.wrapping_add(index);
             if let Some(uart) = self.uarts.get_mut(at / uart::REGISTERS) {
                 // INVARIANT: `at` is below the length of BAR0, so the port is one the card has.
                 uart.write(at % uart::REGISTERS, *byte);

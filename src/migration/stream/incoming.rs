@@ -88,11 +88,13 @@ impl<S: Snapshot> Incoming<S> {
     /// A stream of which nothing has come, for a device that says `mine` of itself and is created like `device`.
     #[inline]
     pub fn new(mine: &'static Identity<'static>, device: &S, checksum: Checksum) -> Self {
+        // First, so that nothing stands between the reader and where it will be.
+        let parts = device.parts();
         Self {
             reader: Reader::new(checksum),
             mine,
             version: 0,
-            parts: device.parts(),
+            parts,
             payload: [0; PAYLOAD],
             filled: 0,
             record: None,
