@@ -18,14 +18,14 @@ test: ## run every test; STAGES="host clippy" runs only some, V=1 shows all outp
 test-debug: ## run the in-guest tests on the debug kernel, faults and the fuzzer with them; any report of it is a failure
 	@STAGES=debug tests/run
 
-conformance: ## try our device and mtty by the rules of the migration protocol, side by side; MARKDOWN=FILE writes the page
-	@tests/conformance/run $(if $(MARKDOWN),--markdown $(MARKDOWN))
+conformance: ## try our device and mtty, side by side; FILTER=stream. only some, REASONS=1 says why, MARKDOWN=FILE writes the page
+	@tests/conformance/run $(if $(FILTER),--filter '$(FILTER)') $(if $(REASONS),--reasons) $(if $(MARKDOWN),--markdown '$(MARKDOWN)')
 
 fuzz: ## search for what breaks the pure parts and the interface: TARGET="parse stream uart" for TIME=300 seconds each
 	@tests/fuzz/run $(if $(TIME),--time $(TIME)) $(TARGET)
 
-bench: ## measure beside mtty, the kernel's sample, and beside the limit; RECORD=1 writes Documentation/benchmarks.*
-	@tests/bench/run $(if $(RECORD),--record)
+bench: ## measure beside mtty and the limit; FILTER=registers only some, RECORD=1 writes Documentation/benchmarks.*
+	@tests/bench/run $(if $(FILTER),--filter '$(FILTER)') $(if $(RECORD),--record)
 
 shell: ## an interactive console in an emulated machine with the module loaded and a device made
 	@tools/guest/shell

@@ -121,6 +121,11 @@ attend() {
 	return "$code"
 }
 
+# commit: this checkout's, and whether it has more than that.
+commit() {
+	git -C "$TOP" describe --always --dirty --exclude '*' 2>/dev/null || echo unknown
+}
+
 # --- The cache. An artefact is a directory $CACHE/KIND/KEY, where KEY is a hash of all that it was made from, among
 # it the functions that make it. Its time is when it was last used.
 

@@ -19,7 +19,7 @@ use vfio_client::device::Access;
 use vfio_client::sysfs::MdevType;
 
 use crate::case::Case;
-use crate::results::Column;
+use crate::results::{Column, Provenance};
 use crate::runner::Runner;
 use crate::world::World;
 
@@ -88,12 +88,8 @@ enum Command {
         /// Writes the page of the documentation to this file
         #[arg(long, value_name = "FILE")]
         markdown: Option<String>,
-        /// The date of the run, for the page
-        #[arg(long, default_value = "")]
-        date: String,
-        /// The kernel that perilous cases ran on, for the page
-        #[arg(long, default_value = "")]
-        perilous: String,
+        #[command(flatten)]
+        from: Provenance,
         /// Only the cases whose full name contains this
         #[arg(long, value_name = "STR", default_value = "")]
         filter: String,
@@ -118,13 +114,12 @@ fn main() -> ExitCode {
         Some(Command::Compare {
             columns,
             markdown,
-            date,
-            perilous,
+            from,
             filter,
             reasons,
         }) => Column::read_all(&columns).and_then(|columns| {
             if let Some(file) = markdown {
-                let page = results::page(&columns, &date, &perilous);
+                let page = results::page(&columns, &from);
                 std::fs::write(&file, page).map_err(|error| format!("{file}: {error}"))?;
             }
             compare(&columns, &filter, reasons)

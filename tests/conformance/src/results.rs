@@ -170,8 +170,22 @@ pub fn reasons(column: &Column, filter: &str) -> String {
     text
 }
 
+/// When and where the columns of a page come from.
+#[derive(clap::Args, Default)]
+pub struct Provenance {
+    /// The date of the run, for the page
+    #[arg(long, default_value = "")]
+    pub date: String,
+    /// The commit that ran, for the page
+    #[arg(long, default_value = "")]
+    pub commit: String,
+    /// The kernel that perilous cases ran on, for the page
+    #[arg(long, default_value = "")]
+    pub perilous: String,
+}
+
 /// The page, with what is written by hand around the tables.
-pub fn page(columns: &[Column], date: &str, perilous: &str) -> String {
+pub fn page(columns: &[Column], from: &Provenance) -> String {
     let mut kernels: Vec<&str> = columns
         .iter()
         .flat_map(|column| &column.kernels)
@@ -180,8 +194,11 @@ pub fn page(columns: &[Column], date: &str, perilous: &str) -> String {
     kernels.sort_unstable();
     kernels.dedup();
     let mut facts = format!(
-        "| Date | {date} |\n|---|---|\n| Kernel | {} |\n| Perilous cases | on {perilous} |\n",
-        kernels.join(", ")
+        "| Date | {} |\n|---|---|\n| Commit | {} |\n| Kernel | {} |\n| Perilous cases | on {} |\n",
+        from.date,
+        from.commit,
+        kernels.join(", "),
+        from.perilous
     );
     for column in columns {
         let [kept, broken, skipped] = column.counts("");
@@ -348,7 +365,7 @@ mod tests {
     #[test]
     fn reads_back_what_it_wrote_on_a_page() {
         let columns = [Column::parse("other", ""), Column::parse("some", REPORT)];
-        let text = page(&columns, "2026-01-01", "no kernel");
+        let text = page(&columns, &Provenance::default());
         let (signs, kernels) = said_by(&text, "some");
         assert_eq!(kernels, ["7.3.4"]);
         assert_eq!(signs.len(), all().count());
@@ -362,7 +379,7 @@ mod tests {
 
     #[test]
     fn disagrees_with_a_page_of_another_outcome() {
-        let text = page(&[Column::parse("some", REPORT)], "", "");
+        let text = page(&[Column::parse("some", REPORT)], &Provenance::default());
         let other = REPORT.replace("not ok 2", "ok 2");
         assert!(!check(&text, &Column::parse("some", &other)));
         let elsewhere = other.replace("7.3.4", "7.4.0");

@@ -16,7 +16,7 @@ cases![
     refuses_what_is_no_uuid: DRIVERS, "A name that is no UUID, or is in use, makes no device.";
     can_be_removed_after_every_state: DRIVERS, "A device that was closed in any state can be removed.";
     can_be_removed_with_its_data_file_open: DRIVERS, "A device can be removed while a data file of it is still open.";
-    cannot_be_unbound: DRIVERS, "No file in sysfs takes the driver from a device and leaves it there.";
+    cannot_be_unbound: DRIVERS, "The driver in sysfs has no file `unbind`, which would take it from a device that stays.";
     logs_no_line_for_each_bar_write: DRIVERS, "A guest that writes BARs cannot fill the log.";
     logs_no_line_for_each_write: DRIVERS, "A guest that writes other registers of configuration space cannot fill the log.";
     logs_no_line_for_each_reset: DRIVERS, "A user that resets cannot fill the log.";
