@@ -26,6 +26,9 @@ pub const BARS: u32 = 6;
 /// of its objects for up to four seconds.
 pub const LATE: Duration = Duration::from_secs(30);
 
+/// When nothing was given back for so long on such a kernel, nothing is held any more.
+pub const QUIET: Duration = Duration::from_secs(6);
+
 /// How long the wait is between two looks.
 pub const PAUSE: Duration = Duration::from_millis(100);
 

@@ -13,6 +13,7 @@ use vfio_client::device::{Access, Device};
 use vfio_client::ktap::{check, check_eq, Outcome};
 use vfio_client::migration::{guest, logging, v2};
 use vfio_client::serial::{Port, Signal, SCR};
+use vfio_client::wait::releases_late;
 
 use crate::board::{Board, SLOTS};
 use crate::memory::{stays_flat, Bound};
@@ -112,7 +113,7 @@ fn look_after(rng: &mut SmallRng) -> Result<u64, vfio_client::ktap::Miss> {
         }
     }
     let left = fs::read_dir(DEVICES)?.count() as u32;
-    if !place::releases_late() {
+    if !releases_late() {
         check_eq!(
             places.available(0)? + left,
             DEFAULT_LIMIT,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use vfio_client::ktap::{check, skip, Miss, Outcome};
 use vfio_client::sysfs::errno_of;
+use vfio_client::wait::releases_late;
 
 /// Memory that the kernel has in use, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +140,7 @@ pub fn growth(
 ///
 /// The reason.
 pub fn judged() -> Outcome {
-    if crate::place::releases_late() {
+    if releases_late() {
         skip!("this kernel keeps what was freed, so growth is not judged");
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 use vfio_client::sysfs::{available, errno_of};
-use vfio_client::wait::poll_while;
+use vfio_client::wait::{poll_while, releases_late};
 
 use crate::registry::PARENTS;
 
@@ -211,12 +211,4 @@ impl Module {
         self.wait_until_gone();
         self.load(limit)
     }
-}
-
-/// Whether this kernel releases objects seconds late, to find who uses them too long. It says so at each release.
-pub fn releases_late() -> bool {
-    fs::read("/proc/kallsyms").is_ok_and(|symbols| {
-        let symbols = String::from_utf8_lossy(&symbols).into_owned();
-        symbols.contains(" kobject_delayed_cleanup\n")
-    })
 }

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use vfio_client::ktap::{check, Miss, Outcome};
+use vfio_client::wait::releases_late;
 
 use crate::board::{Board, Counted, SLOTS};
 use crate::history::{explain, Event};
@@ -252,7 +253,7 @@ fn judge(may_be_idle: bool, places: &Places, records: &[Record]) -> Outcome {
     }
     let model = Registry {
         limit: LIMIT,
-        releases_late: place::releases_late(),
+        releases_late: releases_late(),
     };
     note_contention(&mut calls);
     let ends = explain(&model, registry::State::without_devices(count), &calls)

@@ -16,6 +16,7 @@ use vfio_client::ktap::{check, check_eq, Miss, Outcome};
 use vfio_client::migration::guest::{self, SCENES};
 use vfio_client::migration::{v1, v2};
 use vfio_client::serial::{Port, SCR};
+use vfio_client::wait::releases_late;
 
 use crate::memory::{growth, judged, stays_flat, Bound};
 use crate::place::{self, Places, DEFAULT_LIMIT, TYPES};
@@ -56,7 +57,7 @@ impl Drop for Made {
 pub fn creating_and_removing(world: &World) -> Outcome {
     world.begin(DEFAULT_LIMIT)?;
     let places = Places::find()?;
-    let late = place::releases_late();
+    let late = releases_late();
     stays_flat(world.amount(10_000, 100), LITTLE, |rounds| {
         let next = Mutex::new(rounds);
         let (next, places) = (&next, &places);

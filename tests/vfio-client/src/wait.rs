@@ -4,6 +4,7 @@
 //! A kernel gives back some things after the call that ended their use, and one with `CONFIG_DEBUG_KOBJECT_RELEASE` holds on
 //! to each object for up to four seconds more.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,32 @@ pub fn poll_while<T>(
     }
 }
 
+/// Looks again and again, with a `pause` in between, until it has seen the same for the time `quiet`, for at most the time
+/// `limit` and one look more. Returns what was seen last.
+pub fn poll_until_quiet<T: PartialEq>(
+    limit: Duration,
+    pause: Duration,
+    quiet: Duration,
+    mut look: impl FnMut() -> T,
+) -> T {
+    let (mut seen, mut since) = (look(), Instant::now());
+    let still = || {
+        let now = look();
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+        since.elapsed()
+    };
+    poll_while(limit, pause, still, |still| *still < quiet);
+    seen
+}
+
+/// Whether this kernel releases objects seconds late, to find who uses them too long. It says so at each release.
+pub fn releases_late() -> bool {
+    fs::read_to_string("/proc/kallsyms")
+        .is_ok_and(|symbols| symbols.contains(" kobject_delayed_cleanup\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +95,18 @@ mod tests {
         let mut looks = 0;
         poll_while(Duration::ZERO, Duration::MAX, || looks += 1, |()| true);
         assert_eq!(looks, 1);
+    }
+
+    #[test]
+    fn returns_what_stays_and_not_what_passes() {
+        let mut looks = 0;
+        let look = || {
+            looks += 1;
+            looks.min(5)
+        };
+        let quiet = Duration::from_millis(5);
+        let seen = poll_until_quiet(Duration::MAX, Duration::from_millis(1), quiet, look);
+        assert_eq!(seen, 5);
+        assert!(looks > 5);
     }
 }

@@ -12,9 +12,9 @@ use vfio_client::memory::Cliff;
 use vfio_client::migration::v2::{
     self, DataFile, PRE_COPY, PRE_COPY_P2P, RESUMING, RUNNING, STOP, STOP_COPY,
 };
-use vfio_client::wait::poll_while;
+use vfio_client::wait::{poll_until_quiet, poll_while, releases_late};
 
-use crate::world::{LATE, PAUSE};
+use crate::world::{LATE, PAUSE, QUIET};
 
 cases![
     is_read_in_pieces_of_any_size: POSIX, "The stream is the same in pieces of any size.";
@@ -359,8 +359,11 @@ fn orphan(world: &World, state: u32) -> Result<DataFile, Miss> {
     let file = v2::open(&card, state)?;
     let before = kind.available()?;
     card.close().remove()?;
-    // The instance is given back with the memory, at once or late.
+    // The instance is given back with the memory, at once or late; late are those of devices before it, too.
     poll_while(LATE, PAUSE, || kind.available(), |now| *now == Ok(before))?;
+    if releases_late() {
+        poll_until_quiet(LATE, PAUSE, QUIET, || kind.available())?;
+    }
     let others: Vec<_> = (0..4).map(|_| world.idle()).collect::<Result<_, _>>()?;
     drop(others);
     Ok(file)
