@@ -33,8 +33,8 @@ use kernel::{
 /// The eventfd that unmasks the interrupt of a device, if user space assigned one.
 #[pin_data]
 pub(super) struct Irqfd {
-    /// Held while interrupts are configured. Not taken when the eventfd is signalled. Whether there may be something to wait
-    /// for: an eventfd was listened to since the last wait.
+    /// Held while interrupts are configured. Not taken when the eventfd is signalled. Says whether an eventfd was listened to
+    /// since signals were last waited for; otherwise there is none to wait for.
     #[pin]
     gate: Mutex<bool>,
     /// What the core is listening with, or null. The core writes here too, under a lock of its own, when user space
